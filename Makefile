@@ -1,0 +1,35 @@
+# The commands of this project. `make` alone lists them.
+
+# The newest Python that serves (3.11 or later); say PYTHON=/path/to/python to choose another.
+PYTHON ?= $(shell for found in python3.13 python3.12 python3.11 python3; do \
+	"$$found" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$found" && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test dev check lock
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(READY) ## Make .venv from requirements.lock; done already, it takes no time
+
+demo: $(READY) ## From a seeded DynamoDB table to a verified SQL table, with a report
+	@$(BIN)/billio demo
+
+test: $(READY) ## All tests, on a stack and ports of their own
+	@$(BIN)/python -m pytest -n 2 -q
+
+dev: $(READY) ## The Dagster UI on http://127.0.0.1:3000, with data; Ctrl-C stops all of it
+	@$(BIN)/billio dev
+
+check: $(READY) ## ruff, mypy, lint of the generated DSQL statements, dg check defs
+	@bash scripts/check
+
+lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv)
+	@bash scripts/lock
+
+# The stamp is written last: an interrupted setup has none and is made anew.
+$(READY): requirements.lock pyproject.toml
+	@bash scripts/setup "$(PYTHON)"
+	@touch $@

@@ -1,0 +1,169 @@
+"""`billio migrate` and `billio verify`: load an export and prove it, or prove a target as it is."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from billio_pipeline.cli.output import JsonOption, Output
+from billio_pipeline.cli.run import absolute, run_job
+from billio_pipeline.cli.summary import summarise
+from billio_pipeline.cli.systems import system_named
+from billio_pipeline.errors import ConfigurationError
+from billio_pipeline.model.entity import System
+from billio_pipeline.settings import Settings
+
+
+class Policy(StrEnum):
+    """What becomes of a row that is there already and differs."""
+
+    insert = "insert"
+    replace = "replace"
+
+
+SystemArgument = Annotated[str, typer.Argument(help="The system to migrate, for example billio.", metavar="SYSTEM")]
+ExportOption = Annotated[
+    str,
+    typer.Option(
+        "--export",
+        help="A table export or backup arrays: folder (its own or a parent's) or s3:// URI.",
+        metavar="DIR|URI",
+    ),
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        help="postgresql:// or dsql://endpoint. Default: BILLIO_POSTGRES_DSN, else the embedded stack, started if need be.",
+        metavar="DSN",
+    ),
+]
+ReportOption = Annotated[Path | None, typer.Option("--report", help="Write the HTML report here.", metavar="FILE")]
+AllowOption = Annotated[
+    bool, typer.Option("--allow-quarantine", help="Quarantined items alone don't make the exit code 1.")
+]
+ParityOption = Annotated[
+    str, typer.Option("--parity-table", help="Ask this live DynamoDB table for parity.", metavar="TABLE")
+]
+
+
+def migrate(
+    system: SystemArgument,
+    export: ExportOption,
+    target: TargetOption = None,
+    policy: Annotated[
+        Policy, typer.Option(help="A row already there that differs: keep it and report, or replace it.")
+    ] = (Policy.insert),
+    report: ReportOption = None,
+    allow_quarantine: AllowOption = False,
+    parity_table: ParityOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Load an export into the target and prove that every item arrived.
+
+    Safe to run again, after any crash, or twice at once. Exit code 0: all proven; 1: a check failed, a row conflicts,
+    or items were quarantined; 2: bad input or configuration, and the target is untouched.
+    """
+    asked = {"export": absolute(export), "policy": policy.value, "parity_table": parity_table}
+    _run("migrate", system, target, asked, report, allow_quarantine, json)
+
+
+def verify(
+    system: SystemArgument,
+    export: ExportOption,
+    target: TargetOption = None,
+    report: ReportOption = None,
+    allow_quarantine: AllowOption = False,
+    parity_table: ParityOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Prove a target against an export without loading: the export is decoded anew, every row read back and compared.
+
+    Exit code 0: they hold the same items; 1: a check failed or items were quarantined; 2: bad input or configuration.
+    """
+    _run(
+        "verify",
+        system,
+        target,
+        {"export": absolute(export), "parity_table": parity_table},
+        report,
+        allow_quarantine,
+        json,
+    )
+
+
+def _run(
+    job: str, name: str, target: str | None, asked: dict[str, str], report: Path | None, allow: bool, json: bool
+) -> None:
+    out = Output(json)
+    with out.guarded():
+        system = system_named(name)
+        settings = Settings.from_env()
+        _writable(report)
+        code = execute(job, system, settings, out, target=target, asked=asked, report=report, allow_quarantine=allow)
+    raise typer.Exit(code)
+
+
+def execute(
+    job: str,
+    system: System,
+    settings: Settings,
+    out: Output,
+    *,
+    target: str | None,
+    asked: dict[str, str],
+    report: Path | None,
+    allow_quarantine: bool,
+) -> int:
+    """Run the job, write its report, print its result; the exit code it deserves."""
+    from billio_pipeline.local.resolve import resolve_target
+    from resources.run_report import report_path, write_report
+
+    _open(system, asked["export"], settings)
+    dsn = resolve_target(settings, target)
+    _reachable(dsn, settings)
+    instance, result = run_job(job, system, settings, out, dsn=dsn, migration=asked)
+    written: Path | None = None
+    if result.stage is not None:
+        written = write_report(
+            instance,
+            result,
+            (report or report_path(settings, system, result.run.run_id)).absolute(),
+            command=_command(),
+            policy=asked.get("policy", ""),
+            allow_quarantine=allow_quarantine,
+        )
+    code = result.exit_code(allow_quarantine)
+    summarise(out.console, result, written, code, allow_quarantine)
+    out.emit(result.as_dict(str(written) if written else None))
+    return code
+
+
+def _open(system: System, location: str, settings: Settings) -> None:
+    """Refuse a location that holds nothing to read before anything is started for it."""
+    from billio_pipeline.stores.objects import open_store
+
+    open_store(location, settings).check()
+
+
+def _reachable(dsn: str, settings: Settings) -> None:
+    from billio_pipeline.stores.sql.target import Target
+
+    Target.open(dsn, settings, connections=1).close()
+
+
+def _writable(report: Path | None) -> None:
+    if report and not report.absolute().parent.is_dir():
+        raise ConfigurationError(f"{report.parent} is no folder", remedy="Make it, or give --report another path.")
+
+
+def _command() -> str:
+    """The command as typed, its DSN's password aside."""
+    from billio_pipeline.report.text import redacted
+
+    return redacted(shlex.join(["billio", *sys.argv[1:]]))

@@ -1,0 +1,77 @@
+"""Runs a system's Dagster job in this process, recorded in DAGSTER_HOME, with progress bars for who watches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from billio_pipeline import progress
+from billio_pipeline.cli.output import Output
+from billio_pipeline.errors import ConfigurationError
+from billio_pipeline.model.entity import System
+from billio_pipeline.settings import Settings
+
+
+@contextmanager
+def bars(console: Console) -> Iterator[None]:
+    """One bar per stage, appearing as the stage begins."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=console) as shown:
+
+        def listen(stage: str, done: int, total: int | None) -> None:
+            if stage not in tasks:
+                tasks[stage] = shown.add_task(stage, total=total)
+            shown.update(tasks[stage], advance=done)
+
+        with progress.listening(listen):
+            yield
+        for task in tasks.values():
+            shown.update(task, total=shown.tasks[task].completed)
+
+
+def run_job(
+    job: str, system: System, settings: Settings, out: Output, *, dsn: str, migration: dict[str, str]
+) -> tuple[Any, Any]:
+    """Execute `{job}_{system}` and return (instance, RunResult). The DSN goes by environment, never into the run."""
+    os.environ["BILLIO_POSTGRES_DSN"] = dsn
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+    try:
+        settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"can't write to {settings.dagster_home}: {error}", remedy="Set DAGSTER_HOME to a folder you can write to."
+        ) from error
+    from dagster import DagsterInstance
+
+    from billio_pipeline.definitions import defs
+    from resources.run_result import run_result
+
+    instance = DagsterInstance.get()
+    config = {
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        "resources": {"migration": {"config": migration}},
+    }
+    with bars(out.console):
+        done = defs.resolve_job_def(f"{job}_{system.name}").execute_in_process(
+            instance=instance, run_config=config, raise_on_error=False
+        )
+    return instance, run_result(instance, done.run_id, system)
+
+
+def absolute(location: str) -> str:
+    """A location as a run records it: URIs as they are, folders made absolute."""
+    return location if "://" in location else str(Path(location).expanduser().absolute())

@@ -1,0 +1,219 @@
+"""compile(system) → Codec: the exact, total way from item to row and back; every refusal is made here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from billio_pipeline.codec.natural import Types, escape, to_natural, to_wire
+from billio_pipeline.codec.wire import Item
+from billio_pipeline.model.canonical import canonical_value, jsonb_text, parse_jsonb
+from billio_pipeline.model.entity import RESERVED, Derived, Entity, Field, Rewrite, System
+from billio_pipeline.model.refusal import Reason, Refusal
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An item that is no row: why, and as much of its entity and keys as could be told."""
+
+    refusal: Refusal
+    entity: str | None = None
+    key: str | None = None
+    source_key: str | None = None
+
+
+class Codec:
+    """`to_row` and `to_item` for every entity of one system. Stateless after construction; safe to share."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self._key = system.source.partition[0]
+        self._key_attribute = {e.name: _key_attribute(e) for e in system.entities}
+        self._discriminators = tuple(sorted({name for e in system.entities for name in e.when}))
+
+    def entity_of(self, item: Mapping[str, Any]) -> Entity | Refusal:
+        """The entity an item is of, or why it can't be told."""
+        for name in self._discriminators:
+            if name not in item:
+                return Refusal(Reason.MISSING_ATTRIBUTE, f"{name}: absent, so the entity can't be told")
+            if not isinstance(item[name].get("S"), str):
+                return Refusal(Reason.WRONG_TYPE, f"{name}: expected S, found {'/'.join(item[name])}")
+        for entity in self.system.entities:
+            if all(
+                _rewritten(item[name]["S"], entity.rewrites.get(name)) == text for name, text in entity.when.items()
+            ):
+                return entity
+        found = {name: item[name]["S"][:60] for name in self._discriminators}
+        return Refusal(Reason.UNKNOWN_TYPE, f"no entity has {found}")
+
+    def to_row(self, item: Item) -> tuple[Entity, Row] | Refused:
+        """The row of an item (well formed, as `wire.parse` returns it), all target columns present."""
+        source_key = _text(item.get(self._key))
+        entity = self.entity_of(item)
+        if isinstance(entity, Refusal):
+            return Refused(entity, None, _text(item.get(next(iter(self._key_attribute.values())))), source_key)
+        row = self._row(entity, item)
+        if isinstance(row, Refusal):
+            return Refused(row, entity.name, _text(item.get(self._key_attribute[entity.name])), source_key)
+        return entity, row
+
+    def _row(self, entity: Entity, item: Item) -> Row | Refusal:
+        row: Row = dict.fromkeys(column.name for column in self.system.columns)
+        rest: dict[str, Any] = dict(item)
+        was: dict[str, Any] = {}
+        for each in entity.fields:
+            value = _read(each, item, rest, entity.rewrites.get(each.attribute), was)
+            if isinstance(value, Refusal):
+                return value.at(each.attribute)
+            if each.column is not None:
+                row[each.column] = value
+        for rule in entity.rules:
+            if rule.kind == "absent" and row[rule.column] is not None:
+                return Refusal(Reason.REFERENCE_NOT_ALLOWED, f"{rule.column}: no {entity.name} has one")
+        for each in entity.derived:
+            expected, found = derive(each, item), rest.pop(each.attribute, None)
+            if found == {"S": expected}:
+                continue
+            if each.attribute == self._key:
+                return _key_refusal(each, expected, found)
+            was[each.attribute] = found and canonical_value(found)
+        for name, wire in item.items():
+            if name in rest and not rest[name].get("M", True) and wire["M"]:
+                del rest[name]  # a map all of whose parts have their own columns
+        if RESERVED in rest:
+            was[RESERVED] = canonical_value(rest.pop(RESERVED))
+        row[entity.rest.column] = jsonb_text(_document(rest, was))
+        return row
+
+    def to_item(self, entity: Entity, row: Mapping[str, Any]) -> Item:
+        """The item a row came from. `row` may come from the target: its document column is JSON text."""
+        document = parse_jsonb(row[entity.rest.column] or "{}")
+        notes = document.pop(RESERVED, {})
+        types: Types = notes.get("types", {})
+        was: dict[str, Any] = notes.get("was", {})
+        item: Item = {n: to_wire(v, f"/{escape(n)}", types) for n, v in document.items()}
+        for each in entity.fields:
+            if each.column is not None and (value := row[each.column]) is not None:
+                _put(item, each.path, dict(each.type.write(value)))
+        for name, wire in was.items():
+            if wire is not None:
+                item[name] = wire
+        for each in entity.derived:
+            if each.attribute not in was:
+                item[each.attribute] = {"S": derive(each, item)}
+        return item
+
+
+def compile(system: System) -> Codec:
+    """The codec of a system's declaration."""
+    return Codec(system)
+
+
+def derive(derived: Derived, item: Mapping[str, Mapping[str, Any]]) -> str:
+    """The text of a derived attribute, from the item's own attributes."""
+    return re.sub(r"\{([^{}]+)\}", lambda m: str(item[m[1]]["S"]), derived.template)
+
+
+def template(derived: Derived) -> tuple[str, tuple[str, ...]]:
+    """A derived attribute's template for `%`, and the attributes that fill it: the fast path's form of `derive`."""
+    return re.sub(r"\{([^{}]+)\}", "%s", derived.template.replace("%", "%%")), derived.inputs
+
+
+def _read(each: Field, item: Item, rest: dict[str, Any], rewrite: Rewrite | None, was: dict[str, Any]) -> Any:
+    """A field's value (None when absent or NULL), its part taken out of `rest`; or a Refusal."""
+    absent = None if each.optional else Refusal(Reason.MISSING_ATTRIBUTE, "absent")
+    holder: dict[str, Any] = item
+    for depth, step in enumerate(each.path[:-1]):
+        if step not in holder:
+            return absent
+        if each.optional and holder[step] == {"NULL": True}:
+            return None
+        if "M" not in holder[step]:
+            return Refusal(Reason.WRONG_TYPE, f"{step} is {'/'.join(holder[step])}, not a map")
+        holder = holder[step]["M"]
+        if depth == len(each.path) - 2:
+            rest_holder = _own_copy(rest, each.path[:-1])
+    name = each.path[-1]
+    if name not in holder:
+        return absent
+    wire = holder[name]
+    if each.optional and wire == {"NULL": True}:
+        return None  # the NULL itself stays in the rest
+    value = _converted(each, wire, rewrite)
+    if isinstance(value, Refusal):
+        return value
+    if rewrite is not None and _is_rewritten(wire, rewrite):
+        was[each.attribute] = canonical_value(wire)
+    if each.inside is None:
+        (rest_holder if len(each.path) > 1 else rest).pop(name)
+    return value
+
+
+def _own_copy(rest: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """The map at `path` in `rest`, copied on the way so that the item itself stays as it is."""
+    for step in path:
+        rest[step] = {"M": dict(rest[step]["M"])}
+        rest = rest[step]["M"]
+    return rest
+
+
+def _converted(each: Field, wire: Mapping[str, Any], rewrite: Rewrite | None) -> Any:
+    if rewrite is None or not _is_rewritten(wire, rewrite):
+        return each.type.read(wire)
+    if isinstance(rewrite.using, Mapping):
+        return each.type.read({"S": rewrite.using[wire["S"]]})
+    return rewrite.using.found.read(wire)
+
+
+def _is_rewritten(wire: Mapping[str, Any], rewrite: Rewrite) -> bool:
+    if isinstance(rewrite.using, Mapping):
+        return wire.get("S") in rewrite.using
+    return rewrite.using.found.tag in wire
+
+
+def _rewritten(text: str, rewrite: Rewrite | None) -> str:
+    return rewrite.using.get(text, text) if rewrite and isinstance(rewrite.using, Mapping) else text
+
+
+def _document(rest: Mapping[str, Any], was: dict[str, Any]) -> dict[str, Any]:
+    """The JSON document of what no column carries, with the reserved key only where something needs it."""
+    types: Types = {}
+    document = {n: to_natural(w, f"/{escape(n)}", types) for n, w in rest.items()}
+    notes: dict[str, Any] = {}
+    if types:
+        notes["types"] = types
+    if was:
+        notes["was"] = was
+    if notes:
+        document[RESERVED] = notes
+    return document
+
+
+def _put(item: Item, path: tuple[str, ...], wire: dict[str, Any]) -> None:
+    holder: dict[str, Any] = item
+    for step in path[:-1]:
+        if "M" not in holder.setdefault(step, {"M": {}}):
+            holder[step] = {"M": {}}
+        holder = holder[step]["M"]
+    holder[path[-1]] = wire
+
+
+def _key_refusal(each: Derived, expected: str, found: Mapping[str, Any] | None) -> Refusal:
+    if found is None:
+        return Refusal(Reason.MISSING_ATTRIBUTE, f"{each.attribute}: absent")
+    if "S" not in found:
+        return Refusal(Reason.WRONG_TYPE, f"{each.attribute}: expected S, found {'/'.join(found)}")
+    return Refusal(Reason.KEY_MISMATCH, f"{each.attribute} is {str(found['S'])[:100]!r}, its parts say {expected!r}")
+
+
+def _key_attribute(entity: Entity) -> str:
+    return next(each.attribute for each in entity.fields if each.column == entity.table.key)
+
+
+def _text(wire: Any) -> str | None:
+    text = wire.get("S") if isinstance(wire, dict) else None
+    return text if isinstance(text, str) else None

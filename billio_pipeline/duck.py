@@ -1,0 +1,17 @@
+"""DuckDB connections: bounded memory, spilling beside their work, reaching nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+
+def connect(database: Path | None = None, memory: str = "1GB") -> duckdb.DuckDBPyConnection:
+    """In memory, or in the file `database` (then it may grow beyond memory). Times are UTC; no extension is fetched."""
+    config = {"memory_limit": memory, "TimeZone": "UTC", "autoinstall_known_extensions": "false"}
+    db = duckdb.connect(str(database or ":memory:"), config=config)
+    if database:
+        db.execute("SET temp_directory = $1", [f"{database}.tmp"])
+    db.execute("SET preserve_insertion_order = false")
+    return db

@@ -1,0 +1,69 @@
+"""Every error a user can meet: what happened, where, and what to do about it.
+
+Transient errors are retried with jitter and counted; terminal ones stop the run at once. Each class has a documented
+`code`; `exit_code` is what the command line answers (2: bad input or configuration, the target was not touched).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BillioError(Exception):
+    """Base of all errors raised on purpose. `details` holds plain values for JSON output and Dagster metadata."""
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+    remedy: str = ""
+
+    def __init__(self, message: str, *, remedy: str = "", **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy or type(self).remedy
+        self.details = {name: value for name, value in details.items() if value is not None}
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  → {self.remedy}" if self.remedy else self.message
+
+    def as_dict(self) -> dict[str, object]:
+        return {"code": self.code, "message": self.message, "remedy": self.remedy, **self.details}
+
+
+class TerminalError(BillioError):
+    """Will fail again however often it is tried."""
+
+    code = "terminal"
+
+
+class TransientError(BillioError):
+    """May succeed when tried again; raised once the retries are used up."""
+
+    code = "transient"
+    remedy = "Run the same command again: what was committed is kept, the rest is loaded."
+
+
+class InputError(TerminalError):
+    """What was given to read is not what it must be."""
+
+    code = "bad_input"
+    exit_code = 2
+
+
+class ExportError(InputError):
+    """An export that is incomplete or damaged: `file`, `expected` and `found` say where."""
+
+    code = "bad_export"
+    remedy = "Copy or request the export again; nothing was loaded, the target is untouched."
+
+
+class ConfigurationError(TerminalError):
+    """Settings that can't work: a missing variable, an unreachable endpoint, an option with a bad value."""
+
+    code = "bad_configuration"
+    exit_code = 2
+
+
+class TargetError(TerminalError):
+    """The target refuses what it must accept: a missing table, a column of another type, a lost privilege."""
+
+    code = "target"

@@ -1,0 +1,153 @@
+"""The stage: one export, decoded once into Parquet, with what was refused and why. Complete, or not used.
+
+rows/<Entity>/<file>.parquet   accepted rows; a row group is a batch; `_source` holds each item's original line
+refused/<file>.parquet         lines refused while decoding
+dropped.parquet                accepted rows that settle took out again: quarantined or excluded
+quarantine.parquet             everything refused, with reason, place and original bytes
+summary.json                   written last: counts, and where the stage came from
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from billio_pipeline.errors import ConfigurationError, InputError
+from billio_pipeline.model.entity import System
+
+UNKNOWN = "_unknown"  # the entity of lines whose entity can't be told
+
+REFUSED = pa.schema(
+    [
+        ("file", pa.int32()),
+        ("line", pa.int64()),
+        ("entity", pa.string()),
+        ("key", pa.string()),
+        ("source_key", pa.string()),
+        ("hash", pa.binary()),
+        ("reason", pa.string()),
+        ("message", pa.string()),
+        ("original", pa.binary()),
+    ]
+)
+QUARANTINE = pa.schema(
+    [
+        ("reason", pa.string()),
+        ("message", pa.string()),
+        ("entity", pa.string()),
+        ("key", pa.string()),
+        ("file", pa.string()),
+        ("line", pa.int64()),
+        ("original", pa.binary()),
+    ]
+)
+
+# Older stages of the same export that are kept beside the newest, for runs that still read them.
+_KEPT = 3
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A folder with one decoded export. Made by `migrate.decode`, settled by `migrate.settle`, then read only."""
+
+    path: Path
+    system: System
+
+    def rows(self, entity: str) -> list[Path]:
+        return sorted((self.path / "rows" / entity).glob("*.parquet"))
+
+    def refused(self) -> list[Path]:
+        return sorted((self.path / "refused").glob("*.parquet"))
+
+    @property
+    def dropped(self) -> Path:
+        return self.path / "dropped.parquet"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.path / "quarantine.parquet"
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """What `complete` wrote. Raises ConfigurationError for a stage that was never finished."""
+        try:
+            return orjson.loads((self.path / "summary.json").read_bytes())
+        except FileNotFoundError:
+            raise ConfigurationError(
+                f"{self.path} holds no complete stage", remedy="Materialise the rows of this export first."
+            ) from None
+
+    def complete(self, summary: dict[str, Any]) -> None:
+        """Mark the stage complete; from here on it is found by `latest`."""
+        partial = self.path / "summary.partial"
+        partial.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+        os.replace(partial, self.path / "summary.json")
+
+    def files(self) -> list[str]:
+        """The export's data files by index: what `_file` numbers mean."""
+        return self.summary["files"]
+
+    def batches(self, entity: str) -> Iterator[tuple[int, pa.Table]]:
+        """(file index, rows with `_line` and `_hash`, without `_source`) per staged row group, dropped rows removed."""
+        columns = [c.name for c in self.system.columns] + ["_line", "_hash"]
+        dropped = self._dropped_lines(entity)
+        for path in self.rows(entity):
+            index = int(path.stem)
+            gone = dropped.get(index)
+            with pq.ParquetFile(path) as file:
+                for group in range(file.num_row_groups):
+                    table = file.read_row_group(group, columns=columns)
+                    if gone is not None:
+                        table = table.filter(pa.compute.invert(pa.compute.is_in(table["_line"], gone)))
+                    if table.num_rows:
+                        yield index, table
+
+    def _dropped_lines(self, entity: str) -> dict[int, pa.Array]:
+        table = pq.read_table(self.dropped, columns=["file", "line"], filters=[("entity", "=", entity)])
+        return {
+            index: table.filter(pa.compute.equal(table["file"], index))["line"].combine_chunks()
+            for index in table["file"].unique().to_pylist()
+        }
+
+
+def create(home: Path, system: System, export_id: str, run: str) -> Stage:
+    """A new, empty stage for this export, below `home`. A left-over of the same run is replaced."""
+    path = home / "stage" / system.name / export_id / run
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+        (path / "refused").mkdir(parents=True)
+        (path / "rows").mkdir()
+    except OSError as error:
+        raise ConfigurationError(
+            f"can't write to {path}: {error}", remedy="Set BILLIO_HOME to a folder with room."
+        ) from error
+    return Stage(path, system)
+
+
+def find(home: Path, system: System, export_id: str, run: str) -> Stage:
+    """This run's own stage of the export, else the newest complete one. Raises InputError when there is none."""
+    folder = home / "stage" / system.name / export_id
+    own = folder / run
+    if (own / "summary.json").exists():
+        return Stage(own, system)
+    complete = sorted(folder.glob("*/summary.json"), key=lambda path: path.stat().st_mtime)
+    if not complete:
+        raise InputError(f"export {export_id} has not been decoded", remedy="Materialise its rows first, then this.")
+    return Stage(complete[-1].parent, system)
+
+
+def prune(home: Path, system: System, export_id: str) -> None:
+    """Remove stages of this export beyond the newest few, so that reruns don't fill the disk."""
+    folder = home / "stage" / system.name / export_id
+    by_age = sorted(folder.glob("*/summary.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for summary in by_age[_KEPT:]:
+        shutil.rmtree(summary.parent, ignore_errors=True)

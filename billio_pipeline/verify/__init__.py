@@ -1,0 +1,1 @@
+"""Verdicts: Arrow or Parquet in, counts and named differences out. Knows no store."""
