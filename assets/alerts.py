@@ -20,6 +20,7 @@ from dagster import (
     run_status_sensor,
     sensor,
 )
+from dagster._core.storage.tags import PARENT_RUN_ID_TAG, RETRY_NUMBER_TAG
 
 from billio_pipeline.errors import BillioError, TransientError
 from resources.delivery import Memory, deliver
@@ -33,8 +34,8 @@ SECONDS = 10  # between two looks at finished runs
 def alert_run(instance: DagsterInstance, run: DagsterRun, notifier: NotifierResource, log: Logger | None = None) -> int:
     """Tell of everything that failed in the run and wasn't told yet; returns the number of failures found.
 
-    A retry shares the memory of the run it retries: the same failure isn't told again. Raises TransientError when a
-    channel could not be told; the run then stays on the list of `alert_undelivered`.
+    An automatic retry shares the memory of the run it retries: the same failure isn't told again. Raises
+    TransientError when a channel could not be told; the run then stays on the list of `alert_undelivered`.
     """
     log = log or logging.getLogger(__name__)
     memory = Memory(instance)
@@ -48,7 +49,7 @@ def alert_run(instance: DagsterInstance, run: DagsterRun, notifier: NotifierReso
         ui_url=notifier.ui_url,
         secrets=notifier.secrets,
     )
-    undelivered = deliver(alerts, notifier.channels(), memory, run.root_run_id or run.run_id, log)
+    undelivered = deliver(alerts, notifier.channels(), memory, _first_try(instance, run), log)
     memory.release(run.run_id, delivered=not undelivered)
     if undelivered:
         raise TransientError(
@@ -56,6 +57,16 @@ def alert_run(instance: DagsterInstance, run: DagsterRun, notifier: NotifierReso
             remedy="They are tried again every minute; the log says what each channel answered.",
         )
     return len(alerts)
+
+
+def _first_try(instance: DagsterInstance, run: DagsterRun) -> str:
+    """The run this one is an automatic retry of, or itself. A run someone started again by hand is news of its own."""
+    run_id, tags = run.run_id, run.tags
+    while RETRY_NUMBER_TAG in tags and PARENT_RUN_ID_TAG in tags:
+        run_id = tags[PARENT_RUN_ID_TAG]
+        parent = instance.get_run_by_id(run_id)
+        tags = parent.tags if parent else {}  # deleted meanwhile
+    return run_id
 
 
 def _failure(instance: DagsterInstance, run: DagsterRun) -> str | None:

@@ -9,7 +9,11 @@ import duckdb
 
 def connect(database: Path | None = None, memory: str = "1GB") -> duckdb.DuckDBPyConnection:
     """In memory, or in the file `database` (then it may grow beyond memory). Times are UTC; no extension is fetched."""
-    config = {"memory_limit": memory, "TimeZone": "UTC", "autoinstall_known_extensions": "false"}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "TimeZone": "UTC",
+        "autoinstall_known_extensions": "false",
+    }
     db = duckdb.connect(str(database or ":memory:"), config=config)
     if database:
         db.execute("SET temp_directory = $1", [f"{database}.tmp"])

@@ -42,12 +42,12 @@ class ObjectStoreResource(ConfigurableResource):
 
         settings = self.settings()
         host = urlsplit(settings.s3_endpoint or "").hostname
-        keys = {}
+        keys: dict[str, str] = {}
         if host and not host.endswith(".amazonaws.com") and "AWS_PROFILE" not in os.environ:
             # an embedded or self-hosted API takes any key; real AWS endpoints never get these
             keys["aws_access_key_id"] = os.environ.get("AWS_ACCESS_KEY_ID", "local")
             keys["aws_secret_access_key"] = os.environ.get("AWS_SECRET_ACCESS_KEY", "local")
-        return S3Resource(endpoint_url=settings.s3_endpoint, region_name=settings.region, **keys)
+        return S3Resource.model_validate({"endpoint_url": settings.s3_endpoint, "region_name": settings.region, **keys})
 
     def open(self, location: str | Path | None = None) -> ObjectStore:
         """The store at `location`, or at the configured one. Raises InputError when neither is given."""

@@ -7,10 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from dagster import DagsterInstance
 
 from billio_pipeline import __version__
+from billio_pipeline.duck import connect
 from billio_pipeline.model.entity import System
 from billio_pipeline.report.model import RunReport
 from billio_pipeline.report.render import write
@@ -72,19 +72,13 @@ def _report(instance: DagsterInstance, result: RunResult, asked: dict[str, Any])
 
 
 def _quarantined(path: Path) -> list[dict[str, Any]]:
-    with duckdb.connect() as db:
-        return (
-            db.execute(
-                """
-                SELECT reason, message, entity, key, file, line, original[:$2] AS original
-                FROM (SELECT *, row_number() OVER (PARTITION BY reason ORDER BY file, line) AS n FROM read_parquet($1))
-                WHERE n <= $3 ORDER BY reason, file, line
-                """,
-                [str(path), SHOWN_BYTES, EXAMPLES],
-            )
-            .to_arrow_table()
-            .to_pylist()
-        )
+    query = """
+        SELECT reason, message, entity, key, file, line, original[:$2] AS original
+        FROM (SELECT *, row_number() OVER (PARTITION BY reason ORDER BY file, line) AS n FROM read_parquet($1))
+        WHERE n <= $3 ORDER BY reason, file, line
+    """
+    with connect() as db:
+        return db.sql(query, params=[str(path), SHOWN_BYTES, EXAMPLES]).to_arrow_table().to_pylist()
 
 
 def _moment(seconds: float | None) -> str:

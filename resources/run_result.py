@@ -1,6 +1,7 @@
 """A run of a migration as the command line prints it: counts, quarantine, differences, checks, timings."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,9 @@ class RunResult:
 
     def exit_code(self, allow_quarantine: bool) -> int:
         """0 fine; 1 a failed ERROR check, a conflict or quarantined items; 2 bad input or configuration."""
-        if self.failure and not self.failed:
-            return self.failure.exit_code
         if self.failure and self.failure.exit_code == 2:
             return 2
-        if self.failed or self.run.status != DagsterRunStatus.SUCCESS:
+        if self.failure or self.failed or self.run.status != DagsterRunStatus.SUCCESS:
             return 1
         return 1 if self.quarantined and not allow_quarantine else 0
 
@@ -142,17 +141,22 @@ def _stage(instance: DagsterInstance, run_id: str, system: System) -> Stage | No
 
 
 def _failure(instance: DagsterInstance, run_id: str) -> Failure | None:
-    """The first step failure that isn't merely a failed blocking check."""
+    """The step failure to tell of: one raised on purpose before a defect, the first of its kind."""
+    failures = list(_failures(instance, run_id))
+    return next((each for each in failures if each.expected), failures[0] if failures else None)
+
+
+def _failures(instance: DagsterInstance, run_id: str) -> Iterator[Failure]:
+    """Step failures that aren't merely a failed blocking check."""
     for entry in instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE):
         event = entry.get_dagster_event()
         data = event.step_failure_data
         if data.user_failure_data:
             metadata = {name: plain(value) for name, value in data.user_failure_data.metadata.items()}
-            return Failure(event.step_key or "", data.user_failure_data.description or "", metadata)
-        if data.error and data.error.cls_name != "DagsterAssetCheckFailedError":
+            yield Failure(event.step_key or "", data.user_failure_data.description or "", metadata)
+        elif data.error and data.error.cls_name != "DagsterAssetCheckFailedError":
             cause = data.error.cause or data.error
-            return Failure(event.step_key or "", cause.message.strip())
-    return None
+            yield Failure(event.step_key or "", cause.message.strip())
 
 
 def _seconds(instance: DagsterInstance, run_id: str) -> dict[str, float]:

@@ -172,10 +172,11 @@ class _Parity:
         """Sampled rows, each with the start of a window that ends at its time and holds few items."""
         left = self.samples
         for row in self.staged.sample(4 * self.samples, f"{self.seed} {pattern}", where):
+            if not left:
+                return
             condition, values = within(row)
-            low = self.staged.window_start(column, _WINDOW, row[column], condition, *values)
-            bounds = f"{condition} AND epoch_us({column}) BETWEEN ? AND ?"
-            if left and self.staged.count(bounds, *values, low, row[column]) <= _TOO_MANY:
+            low, items = self.staged.window(column, _WINDOW, row[column], condition, *values)
+            if items <= _TOO_MANY:
                 left -= 1
                 yield row, low
 

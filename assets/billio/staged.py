@@ -52,13 +52,14 @@ class Staged:
         """type, shelf and n: the keys on each shelf."""
         return self._rows("SELECT type, shelf, count(DISTINCT id) AS n FROM staged GROUP BY ALL ORDER BY ALL", [])
 
-    def window_start(self, column: str, items: int, end: int, where: str, *values: Any) -> int:
-        """The lowest of the `items` values of `column` (a time, µs) up to `end` (included)."""
+    def window(self, column: str, items: int, end: int, where: str, *values: Any) -> tuple[int, int]:
+        """Start of a window of a time (µs) that ends at `end` and holds `items` keys, more with ties; how many."""
         sql = f"""
-            SELECT min(micros) AS low FROM (
-                SELECT epoch_us({column}) AS micros FROM staged WHERE epoch_us({column}) <= ? AND {where}
-                ORDER BY micros DESC LIMIT ?)"""  # noqa: S608
-        return int(self._rows(sql, [end, *values, items])[0]["low"])
+            WITH reached AS (SELECT epoch_us({column}) AS micros FROM staged WHERE micros <= ? AND {where}),
+                 low AS (SELECT min(micros) AS low FROM (FROM reached ORDER BY micros DESC LIMIT ?))
+            SELECT any_value(low) AS low, count(*) AS n FROM reached, low WHERE micros >= low"""  # noqa: S608
+        (found,) = self._rows(sql, [end, *values, items])
+        return found["low"], found["n"]
 
     def _rows(self, sql: str, values: list[Any]) -> list[Row]:
         found = self._duck.execute(sql, values)

@@ -132,14 +132,9 @@ class Store:
             item = self._codec.to_item(entity, row)
             moves = "shelf" in wanted and wanted["shelf"] != item["shelf"] and "movedAt" not in wanted
             kept = {name: wire for name, wire in item.items() if name not in removed}
-            # An old item may be stored under a rewritten type: what names it stays as it was found.
-            item = (
-                kept
-                | {n: w for n, w in wanted.items() if n not in _KEYS}
-                | (to_wire({"movedAt": now}) if moves else {})
-            )
+            item = kept | wanted | (to_wire({"movedAt": now}) if moves else {})
             for each in entity.derived:
-                if set(each.inputs) & wanted.keys() - set(_KEYS):
+                if set(each.inputs) & wanted.keys():
                     item[each.attribute] = {"S": derive(each, item)}
             new = self._row(entity, item)
             changed = [name for name in new if new[name] != row[name]]

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from assets.factory.run import explained, markdown, stage_of
-from assets.factory.verdict import judge
+from assets.factory.verdict import judge, require_table
 from billio_pipeline import progress
 from billio_pipeline.codec.compile import compile
 from billio_pipeline.migrate.stage import Stage
@@ -47,6 +47,12 @@ def export_to_sql_checks(
     return [_rows(system), _loaded(system), _table(system, errors, warnings)]
 
 
+def _key(result: dg.AssetCheckResult) -> dg.AssetCheckKey:
+    assert result.asset_key is not None
+    assert result.check_name is not None
+    return dg.AssetCheckKey(result.asset_key, result.check_name)
+
+
 def _row_keys(system: System) -> list[dg.AssetKey]:
     return [dg.AssetKey([system.name, "rows", entity.name]) for entity in system.entities]
 
@@ -72,7 +78,7 @@ def _rows(system: System) -> dg.AssetChecksDefinition:
             stage = stage_of(context, system, migration)
         selected = context.selected_asset_check_keys
         results = [*_reversible(system, stage, selected), *_staged(system, stage, quarantine, export)]
-        yield from (each for each in results if dg.AssetCheckKey(each.asset_key, each.check_name) in selected)
+        yield from (each for each in results if _key(each) in selected)
 
     return rows_checks
 
@@ -158,7 +164,7 @@ def _loaded(system: System) -> dg.AssetChecksDefinition:
         selected = context.selected_asset_check_keys
         for name, key in keys.items():
             for result in (_count(key, name, stage, verdict), _rows_equal(key, name, verdict, seconds)):
-                if dg.AssetCheckKey(key, result.check_name) in selected:
+                if _key(result) in selected:
                     yield result
 
     return loaded_checks
@@ -219,6 +225,7 @@ def _table(system: System, errors: dict[str, TableCheck], warnings: dict[str, Ta
         dynamodb: DynamoDBResource,
     ) -> Iterable[dg.AssetCheckResult]:
         with explained(), target.open() as opened:
+            require_table(opened, system)
             stage = stage_of(context, system, migration)
             for name, check in {**blocking, **warning}.items():
                 if dg.AssetCheckKey(key, name) not in context.selected_asset_check_keys:

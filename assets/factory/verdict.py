@@ -10,10 +10,22 @@ import orjson
 from billio_pipeline import progress
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.migrate.stage import Stage
+from billio_pipeline.model.entity import System
 from billio_pipeline.stores.sql.readback import read_table
 from billio_pipeline.stores.sql.target import Target
 from billio_pipeline.verify.reconcile import Verdict, reconcile, spool
 from billio_pipeline.verify.spot import spot_check
+
+
+def require_table(target: Target, system: System) -> None:
+    """Raise ConfigurationError when the target has no table of this system."""
+    with target.connection() as connection:
+        found = connection.execute("SELECT to_regclass(%s)", (f"public.{system.target.name}",)).fetchone()
+    if not found or found[0] is None:
+        raise ConfigurationError(
+            f"the target {target.name} has no table {system.target.name}",
+            remedy="Name the right database with --target, or load it first: billio migrate.",
+        )
 
 
 def judge(stage: Stage, target: Target) -> Verdict:
@@ -22,13 +34,7 @@ def judge(stage: Stage, target: Target) -> Verdict:
     Raises ConfigurationError when the target has no such table.
     """
     system = stage.system
-    with target.connection() as connection:
-        found = connection.execute("SELECT to_regclass(%s)", (f"public.{system.target.name}",)).fetchone()
-    if not found or found[0] is None:
-        raise ConfigurationError(
-            f"the target {target.name} has no table {system.target.name}",
-            remedy="Name the right database with --target, or load it first: billio migrate.",
-        )
+    require_table(target, system)
     back = stage.path / "verdict" / "target.parquet"
 
     def pages() -> Any:

@@ -22,7 +22,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the embedded stack running.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Invent a Billio table in the embedded DynamoDB, export it, migrate it, prove it; a minute, nothing to configure."""
+    """Invent a Billio table in the embedded DynamoDB, export it, migrate it and prove it; takes about a minute."""
     out = Output(json)
     with out.guarded():
         code = run_demo(Settings.from_env(), out, items=items, keep=keep)
@@ -67,6 +67,7 @@ def _fill(settings: Settings, endpoint: str, items: int, console: Console) -> No
     """A fresh table with invented items, a few of which deserve quarantine."""
     from dataclasses import replace
 
+    from assets.billio.client_form import for_client
     from assets.billio.generator import generate, planted
     from assets.billio.model import TABLE
     from billio_pipeline.stores.dynamodb.client import create_table, dynamodb_client, put_items
@@ -77,7 +78,7 @@ def _fill(settings: Settings, endpoint: str, items: int, console: Console) -> No
     create_table(client, TABLE)
     bad = [plant.item for plant in planted()]
     invented = [*generate(items), *bad]
-    put_items(client, TABLE.name, track(invented, "seed the table", console=console, transient=True))
+    put_items(client, TABLE.name, map(for_client, track(invented, "seed the table", console=console, transient=True)))
     console.print(
         f"DynamoDB table [bold]{TABLE.name}[/]: {len(invented):,} items, {len(bad)} of them planted to be refused"
     )

@@ -68,7 +68,7 @@ def _serve(foreground: Foreground, port: int, settings: Settings, out: Output) -
 
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     out.console.print(f"starting Dagster on {url} …")
-    ended = foreground.run(_command(port), os.environ, _root(), ready)
+    ended = foreground.run(_command(port), os.environ, _root(), ready, quiet=out.json)
     if ended.by is None:
         raise TerminalError(f"Dagster ended by itself with code {ended.code}", remedy="Its own messages are above.")
 
@@ -80,7 +80,9 @@ def _root() -> Path:
 def _command(port: int) -> list[str]:
     workspace = _root() / "workspace.yaml"
     where = ["-w", str(workspace)] if workspace.exists() else ["-m", "billio_pipeline.definitions"]
-    return [sys.executable, "-m", "dagster", "dev", *where, "-h", HOST, "-p", str(port)]
+    # `dagster dev` recommends `dg dev`, which is a development tool and not among what a deployment installs.
+    quietly = ["-W", "ignore:Function `dev_command`"]
+    return [sys.executable, *quietly, "-m", "dagster", "dev", *where, "-h", HOST, "-p", str(port)]
 
 
 def _port_free(port: int) -> None:
@@ -114,4 +116,4 @@ def _run_demo(settings: Settings, out: Output) -> None:
     from billio_pipeline.cli.demo import run_demo
 
     out.console.print("no data yet: running the demo first")
-    run_demo(settings, out.console, keep_stack=True)
+    run_demo(settings, out, keep=True)

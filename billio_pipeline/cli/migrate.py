@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from billio_pipeline.cli.output import JsonOption, Output
-from billio_pipeline.cli.run import absolute, run_job
+from billio_pipeline.cli.run import absolute, recorded, run_job
 from billio_pipeline.cli.summary import summarise
 from billio_pipeline.cli.systems import system_named
 from billio_pipeline.errors import ConfigurationError
@@ -22,8 +22,8 @@ from billio_pipeline.settings import Settings
 class Policy(StrEnum):
     """What becomes of a row that is there already and differs."""
 
-    insert = "insert"
-    replace = "replace"
+    INSERT = "insert"
+    REPLACE = "replace"
 
 
 SystemArgument = Annotated[str, typer.Argument(help="The system to migrate, for example billio.", metavar="SYSTEM")]
@@ -39,7 +39,7 @@ TargetOption = Annotated[
     str | None,
     typer.Option(
         "--target",
-        help="postgresql:// or dsql://endpoint. Default: BILLIO_POSTGRES_DSN, else the embedded stack, started if need be.",
+        help="postgresql:// or dsql://endpoint. Default: BILLIO_POSTGRES_DSN, else the embedded stack.",
         metavar="DSN",
     ),
 ]
@@ -58,7 +58,7 @@ def migrate(
     target: TargetOption = None,
     policy: Annotated[
         Policy, typer.Option(help="A row already there that differs: keep it and report, or replace it.")
-    ] = (Policy.insert),
+    ] = (Policy.INSERT),
     report: ReportOption = None,
     allow_quarantine: AllowOption = False,
     parity_table: ParityOption = "",
@@ -127,17 +127,18 @@ def execute(
     _open(system, asked["export"], settings)
     dsn = resolve_target(settings, target)
     _reachable(dsn, settings)
-    instance, result = run_job(job, system, settings, out, dsn=dsn, migration=asked)
-    written: Path | None = None
-    if result.stage is not None:
-        written = write_report(
-            instance,
-            result,
-            (report or report_path(settings, system, result.run.run_id)).absolute(),
-            command=_command(),
-            policy=asked.get("policy", ""),
-            allow_quarantine=allow_quarantine,
-        )
+    with recorded(settings) as instance:
+        result = run_job(job, system, instance, out, dsn=dsn, migration=asked)
+        written: Path | None = None
+        if result.stage is not None:
+            written = write_report(
+                instance,
+                result,
+                (report or report_path(settings, system, result.run.run_id)).absolute(),
+                command=_command(),
+                policy=asked.get("policy", ""),
+                allow_quarantine=allow_quarantine,
+            )
     code = result.exit_code(allow_quarantine)
     summarise(out.console, result, written, code, allow_quarantine)
     out.emit(result.as_dict(str(written) if written else None))
@@ -166,4 +167,4 @@ def _command() -> str:
     """The command as typed, its DSN's password aside."""
     from billio_pipeline.report.text import redacted
 
-    return redacted(shlex.join(["billio", *sys.argv[1:]]))
+    return shlex.join(["billio", *map(redacted, sys.argv[1:])])

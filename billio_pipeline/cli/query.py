@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from billio_pipeline.cli.output import JsonOption, Output
 from billio_pipeline.errors import InputError
@@ -22,6 +22,8 @@ from billio_pipeline.settings import Settings
 if TYPE_CHECKING:
     from assets.billio.pages import Page
     from assets.billio.store import Store
+
+_LEAST_WIDTH = 150
 
 
 class Sort(StrEnum):
@@ -194,20 +196,21 @@ def _open(target: str | None) -> Iterator[Store]:
 
 
 def _show(output: Output, items: list[dict[str, Any]], count: int, cursor: str | None) -> None:
-    shown = ("id", "type", "shelf", "title", "rating", "movedAt", "addedAt")
+    shown = ("type", "shelf", "title", "rating", "movedAt", "addedAt", "id")
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in shown:
-        table.add_column(name, justify="right" if name == "rating" else "left", overflow="fold", no_wrap=name == "id")
+        table.add_column(name, justify="right" if name == "rating" else "left", no_wrap=name != "title")
     for item in items:
-        table.add_row(*(_cell(item.get(name)) for name in shown))
+        table.add_row(*(_cell(name, item.get(name)) for name in shown))
     if items:
-        output.console.print(table)
+        # Wider than a narrow terminal rather than unreadable in it.
+        output.console.width = max(output.console.width, _LEAST_WIDTH)
+        output.console.print(table, crop=False)
     more = f"; continue with --after {cursor}" if cursor else ""
     output.console.print(f"{len(items)} of {count}{more}", markup=False)
 
 
-def _cell(value: object) -> str:
-    """A value on one line, brackets kept from rich's markup."""
-    from rich.markup import escape
-
-    return escape(" ".join(str(value).split())) if isinstance(value, str | int | Decimal) else ""
+def _cell(name: str, value: object) -> Text:
+    """A value on one line, as it is: titles may look like markup. Times to the second."""
+    text = "" if value is None else " ".join(str(value).split())
+    return Text(text[: len("2024-01-31T20:15:00")].replace("T", " ") if name in ("movedAt", "addedAt") else text)

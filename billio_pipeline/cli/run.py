@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -16,6 +16,11 @@ from billio_pipeline.cli.output import Output
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.model.entity import System
 from billio_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from resources.run_result import RunResult
 
 
 @contextmanager
@@ -42,25 +47,30 @@ def bars(console: Console) -> Iterator[None]:
             shown.update(task, total=shown.tasks[task].completed)
 
 
-def run_job(
-    job: str, system: System, settings: Settings, out: Output, *, dsn: str, migration: dict[str, str]
-) -> tuple[Any, Any]:
-    """Execute `{job}_{system}` and return (instance, RunResult). The DSN goes by environment, never into the run."""
-    os.environ["BILLIO_POSTGRES_DSN"] = dsn
+@contextmanager
+def recorded(settings: Settings) -> Iterator[DagsterInstance]:
+    """The Dagster instance that records runs. Raises ConfigurationError when DAGSTER_HOME can't be used."""
+    from dagster import DagsterInstance
+
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
-    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     try:
         settings.dagster_home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
             f"can't write to {settings.dagster_home}: {error}", remedy="Set DAGSTER_HOME to a folder you can write to."
         ) from error
-    from dagster import DagsterInstance
+    with DagsterInstance.get() as instance:
+        yield instance
 
+
+def run_job(
+    job: str, system: System, instance: DagsterInstance, out: Output, *, dsn: str, migration: dict[str, str]
+) -> RunResult:
+    """Execute `{job}_{system}` in this process. The DSN goes by environment: a run's configuration is recorded."""
     from billio_pipeline.definitions import defs
     from resources.run_result import run_result
 
-    instance = DagsterInstance.get()
+    os.environ["BILLIO_POSTGRES_DSN"] = dsn
     config = {
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         "resources": {"migration": {"config": migration}},
@@ -69,7 +79,7 @@ def run_job(
         done = defs.resolve_job_def(f"{job}_{system.name}").execute_in_process(
             instance=instance, run_config=config, raise_on_error=False
         )
-    return instance, run_result(instance, done.run_id, system)
+    return run_result(instance, done.run_id, system)
 
 
 def absolute(location: str) -> str:

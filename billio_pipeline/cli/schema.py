@@ -25,7 +25,7 @@ from billio_pipeline.stores.sql.target import Target
 
 app = typer.Typer(no_args_is_help=True, help="Schema migrations of a SQL target: tables, constraints, indexes.")
 
-SystemArgument = Annotated[str, typer.Argument(metavar="[SYSTEM]", help="The system whose tables are meant.")]
+SystemArgument = Annotated[str, typer.Argument(metavar="SYSTEM", help="The system whose tables are meant.")]
 TargetOption = Annotated[
     str | None,
     typer.Option(
@@ -51,8 +51,11 @@ _COLOURS = {
 def up(system: SystemArgument = "billio", target: TargetOption = None, json: JsonOption = False) -> None:
     """Make what is missing: tables, then constraints (added NOT VALID, validated), then indexes.
 
-    Safe to repeat, to interrupt and to run twice at once. Exit 1 when a step failed or an object differs from what is
-    declared; nothing that holds rows is ever dropped.
+    Safe to repeat, to interrupt and to run twice at once.
+
+    Nothing that holds rows is ever dropped.
+
+    Exit 1: a step failed, or an object differs from its declaration.
     """
     out = Output(json)
 
@@ -82,10 +85,13 @@ def up(system: SystemArgument = "billio", target: TargetOption = None, json: Jso
 
 @app.command()
 def status(system: SystemArgument = "billio", target: TargetOption = None, json: JsonOption = False) -> None:
-    """Show applied and pending migrations, and drift: what differs from what was made. Exit 1 when something does.
+    """Show applied and pending migrations, and drift: what differs from what was made. Changes nothing.
 
-    What is merely not made yet is pending, not drift. Columns, indexes and constraints that somebody added are named
-    as extra. Changes nothing.
+    What is merely not made yet is pending, not drift.
+
+    Columns, indexes and constraints somebody added are named as extra.
+
+    Exit 1: something drifted.
     """
     out = Output(json)
     with out.guarded():
@@ -126,7 +132,9 @@ def plan(
 ) -> None:
     """Show every statement for the target's profile, its phase, whether it is applied, and what the linters say.
 
-    With --profile no database is asked. Exit 1 when a linter finds an error; warnings are shown. Changes nothing.
+    Changes nothing. With --profile no database is asked.
+
+    Exit 1: a linter found an error (warnings are only shown).
     """
     out = Output(json)
     with out.guarded():

@@ -74,13 +74,13 @@ class Codec:
         for rule in entity.rules:
             if rule.kind == "absent" and row[rule.column] is not None:
                 return Refusal(Reason.REFERENCE_NOT_ALLOWED, f"{rule.column}: no {entity.name} has one")
-        for each in entity.derived:
-            expected, found = derive(each, item), rest.pop(each.attribute, None)
+        for derived in entity.derived:
+            expected, found = derive(derived, item), rest.pop(derived.attribute, None)
             if found == {"S": expected}:
                 continue
-            if each.attribute == self._key:
-                return _key_refusal(each, expected, found)
-            was[each.attribute] = found and canonical_value(found)
+            if derived.attribute == self._key:
+                return _key_refusal(derived, expected, found)
+            was[derived.attribute] = found and canonical_value(found)
         for name, wire in item.items():
             if name in rest and not rest[name].get("M", True) and wire["M"]:
                 del rest[name]  # a map all of whose parts have their own columns
@@ -102,9 +102,9 @@ class Codec:
         for name, wire in was.items():
             if wire is not None:
                 item[name] = wire
-        for each in entity.derived:
-            if each.attribute not in was:
-                item[each.attribute] = {"S": derive(each, item)}
+        for derived in entity.derived:
+            if derived.attribute not in was:
+                item[derived.attribute] = {"S": derive(derived, item)}
         return item
 
 

@@ -78,7 +78,7 @@ class DynamoDbServer:
         return working_in(self.folder, lambda process: process.cmdline()[1:3] == ["-m", "ministack"])
 
     def _environment(self, port: int) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "VIRTUAL_ENV") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "VIRTUAL_ENV") if name in os.environ}
         state = str(self.folder / "state")
         return kept | CREDENTIALS | {
             "BIND_HOST": HOST, "GATEWAY_PORT": str(port), "SERVICES": SERVICES, "IOT_MTLS_ENABLED": "0",

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,10 +81,18 @@ class Foreground:
         self.record.unlink()
         return bool(left)
 
-    def run(self, command: Sequence[str], env: Mapping[str, str], cwd: Path, ready: Callable[[], bool]) -> Ended:
-        """Run until the program ends or a signal comes. `ready` is polled until it says True, then no more."""
+    def run(
+        self, command: Sequence[str], env: Mapping[str, str], cwd: Path, ready: Callable[[], bool], quiet: bool = False
+    ) -> Ended:
+        """Run until the program ends or a signal comes. `ready` is polled until it says True, then no more.
+
+        With `quiet` what it writes to stdout goes to our stderr: stdout is for JSON then.
+        """
         self.hold()
-        child = subprocess.Popen(command, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, start_new_session=True)
+        stdout = sys.stderr.fileno() if quiet else None
+        child = subprocess.Popen(
+            command, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=stdout, start_new_session=True
+        )
         leader, owner = ProcessId.of(child.pid), ProcessId.of(os.getpid())
         if leader is not None and owner is not None:
             note = {"owner": [owner.pid, owner.started], "leader": [leader.pid, leader.started]}

@@ -246,7 +246,8 @@ class Iso8601(LogicalType):
             return Refusal(Reason.BAD_TIME, f"{text[:60]!r} is not a time like 2021-03-04T09:15:00.123Z")
         *parts, fraction, sign, hours, minutes = match.groups()
         try:
-            moment = datetime(*map(int, parts), tzinfo=UTC)  # type: ignore[misc]
+            year, month, day, hour, minute, second = map(int, parts)
+            moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         except ValueError as error:
             return Refusal(Reason.BAD_TIME, f"{text[:60]!r}: {error}")
         micros = (moment - _EPOCH) // timedelta(microseconds=1) + int((fraction or "0").ljust(6, "0"))

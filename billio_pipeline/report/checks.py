@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CheckText:
-    """Three sentences on one check. `catches` is the mutation a test plants and no other check notices."""
+    """Three sentences on one check. `catches` is the mutation a test plants and no other check notices.
+
+    `blocks`: when it fails, nothing after it runs and the exit code is 1; otherwise it only warns.
+    """
 
     proves: str
     cannot_see: str
     catches: str
+    blocks: bool
 
     @property
     def description(self) -> str:
@@ -24,70 +28,84 @@ CHECKS: dict[str, CheckText] = {
         proves="Every file the export's manifest lists was read once, whole, its checksum and its item count right.",
         cannot_see="Writes to the table after the export's point in time: the export is taken for the truth.",
         catches="A manifest that counts one item more than its files hold.",
+        blocks=True,
     ),
     "complete": CheckText(
         proves="The source is a table export, which counts its own items.",
         cannot_see="How many items a backup lacks: one read through an index never held what the index leaves out.",
         catches="A backup in place of an export: everything in it may arrive and items can still be lost.",
+        blocks=False,
     ),
     "quarantine_empty": CheckText(
         proves="No item was refused.",
         cannot_see="Whether a refused item matters to anyone, or what its right value would be.",
         catches="An item with an impossible value: it is counted, explained and kept, so the counts still add up.",
+        blocks=False,
     ),
     "reversible": CheckText(
         proves="Every accepted item was rebuilt from its row alone and equals the source item, attribute by attribute.",
         cannot_see="What becomes of a row after it was staged; rows_equal sees that.",
         catches="A mapping that drops part of an item, as one that keeps an image's url and loses its sizes.",
+        blocks=True,
     ),
     "count": CheckText(
         proves="Key by key, every accepted item has its row in the target and every row has its item.",
         cannot_see="Content: a row with the right key and wrong values counts as loaded.",
         catches="One row deleted and a stranger inserted: the totals still agree.",
+        blocks=True,
     ),
     "rows_equal": CheckText(
         proves="Every column of every loaded row, read back from the target, equals the row that was staged.",
         cannot_see="What was lost before staging, which reversible sees, and columns the model does not declare.",
         catches="One value changed in the target.",
+        blocks=True,
     ),
     "references_valid": CheckText(
         proves="Every reference names a row of the right kind, and the database has validated its foreign keys.",
         cannot_see="Whether it is the series the owner meant: only that it exists and is one.",
         catches="A season let through whose series_id names a book: a foreign key is content with that.",
+        blocks=True,
     ),
     "rules_hold": CheckText(
         proves="Every row satisfies the rules its entity declares, and the database has validated its constraints.",
         cannot_see="Rules nobody declared.",
         catches="A book let through with a series_id while the table lacks the constraint that forbids it.",
+        blocks=True,
     ),
     "parity": CheckText(
-        proves="Each access pattern, on sampled arguments, gets the same answer from the table as from DynamoDB.",
+        proves="Each access pattern, on sampled arguments, is answered by the table as by DynamoDB's indexes.",
         cannot_see="Arguments that were not sampled, the order among equal sort keys, and speed.",
         catches="A query that answers wrongly from right data, as seasons sorted by date and not by number.",
+        blocks=True,
     ),
     "schema_matches": CheckText(
         proves="The target has the columns, types, indexes and constraints the model declares.",
         cannot_see="Whether the planner uses an index, who may read the table, and objects of other tables.",
         catches="An index dropped or rebuilt in another order.",
+        blocks=False,
     ),
     "series_follow_last_season": CheckText(
         proves="Every series has the rating, shelf and date of its season with the highest number.",
         cannot_see="Which of the two is right when they disagree: it reports what the source holds.",
         catches="A rewatched early season that had overwritten its series.",
+        blocks=False,
     ),
     "category_derivable": CheckText(
         proves="An item's category is Watching exactly when it is a Feature or a TvSeries, so no column holds it.",
         cannot_see="Why an item differs; its own category is remembered and rebuilt as it was.",
         catches="A book in the category Watching: the type alone no longer answers that query.",
+        blocks=False,
     ),
     "shelves_known": CheckText(
         proves="Every item stands on a shelf that the application knows for its type.",
         cannot_see="Whether it is the right one of them.",
         catches="A misspelt shelf: it is text, so it loads, and no page ever shows it.",
+        blocks=False,
     ),
     "fast_share": CheckText(
         proves="At least nine in ten items were decoded the fast way.",
         cannot_see="Correctness, which does not depend on it: what the fast way defers is decoded exactly by the slow.",
         catches="A new shape of item that sends everything the slow way: right results, several times the cost.",
+        blocks=False,
     ),
 }

@@ -104,7 +104,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class RunReport:
-    """One run, for one page. `error` is what stopped it; `expected` names the blocking checks it had to evaluate.
+    """One run, for one page. `error` is what stopped it; `expected` names checks it had to evaluate.
 
     `seconds` are wall seconds per stage in the order they ran; `started` and `finished` are texts, in UTC.
     """

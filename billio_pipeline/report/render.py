@@ -20,7 +20,7 @@ from billio_pipeline.report import text
 from billio_pipeline.report.checks import CHECKS
 from billio_pipeline.report.model import CheckSeen, Counts, Refused, RunReport
 from billio_pipeline.report.reasons import REASONS
-from billio_pipeline.report.verdict import verdict
+from billio_pipeline.report.verdict import blocks, verdict
 
 SHOWN_DIFFERENCES = 100
 SHOWN_EXAMPLES = 5  # per quarantine reason
@@ -41,6 +41,7 @@ def render(run: RunReport) -> str:
         total=total,
         bars=[(name, counts, _bar(counts, _longest(run))) for name, counts in run.entities.items()],
         checks=_by_name(run.checks),
+        known=CHECKS,
         reasons=[(code, count, _reason(code), *_examples(run, code)) for code, count in _largest(run.reasons)],
         differences=[(each, *text.changed(each.source, each.target)) for each in shown],
         stages=[(name, took, took / (max(run.seconds.values()) or 1)) for name, took in run.seconds.items()],
@@ -78,6 +79,8 @@ def _environment() -> jinja2.Environment:
         said=lambda value: text.visible(text.redacted(text.plain(value))),
         seconds=lambda took: Markup(f"{took:,.2f}" if took < 100 else f"{took:,.0f}"),
         size=_size,
+        found=_found,
+        blocks=blocks,
         bare=lambda value: escape(text.visible(value, 60).striptags()),
         wire=_wire,
         short=lambda value: text.visible(value, 300),
@@ -126,6 +129,19 @@ def _by_name(checks: Iterable[CheckSeen]) -> list[tuple[str, list[CheckSeen], An
         (name, sorted(seen, key=lambda check: check.passed), CHECKS.get(name))
         for name, seen in sorted(grouped.items(), key=lambda pair: rank(pair[1]))
     ]
+
+
+def _found(metadata: Mapping[str, object]) -> list[tuple[str, object, bool]]:
+    """A check's metadata as name, value and whether it is a Markdown table; without what is empty."""
+    found = []
+    for name, value in metadata.items():
+        table = isinstance(value, str) and value.startswith("|") and "\n|" in value
+        if value in ("", None) or (table and str(value).count("\n") < 2):
+            continue  # a table of a head and no rows says nothing
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
+        found.append((name, str(value).split("\n") if table else value, table))
+    return found
 
 
 def _largest(reasons: Mapping[str, int]) -> list[tuple[str, int]]:

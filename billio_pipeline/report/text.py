@@ -18,11 +18,13 @@ LONGEST = 1_200  # characters of one value on the page; the files named beside i
 CONTEXT = 40  # unchanged characters shown on each side of a change
 _JOINERS = "‌‍"  # ZWNJ and ZWJ, which scripts and emoji need and which reorder nothing
 _HIDING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+# A word of a command line or of libpq: quoted parts and bare characters, up to a space or the next URL parameter.
+_WORD = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s&])+"""
 _SECRETS = (
     (re.compile(r"(://[^:/?#\s@]*):\S*@"), r"\1:•••@"),
-    (re.compile(r"(?i)\b(\w*(?:password|passwd|secret\w*|token)\s*[=:]\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)"), r"\1•••"),
+    (re.compile(rf"(?i)\b(\w*(?:password|passwd|secret\w*|token)\s*[=:]\s*){_WORD}"), r"\1•••"),
     (re.compile(r"(?i)(x-amz-(?:signature|credential)=)[^\s&]+"), r"\1•••"),
-    (re.compile(r"(--(?:password|secret|token)\s+)\S+"), r"\1•••"),
+    (re.compile(rf"(?i)(--(?:password|secret|token)\s+){_WORD}"), r"\1•••"),
 )
 
 

@@ -68,7 +68,7 @@ def refused_or_equal(whole: Path, damaged: Path) -> str:
 
 
 @given(data=st.data())
-@examples(max_examples=300, deadline=None, derandomize=True, database=None)
+@examples(max_examples=200, deadline=None, derandomize=True, database=None)
 def test_any_damage_is_refused_or_harmless(data: st.DataObject, whole: Path) -> None:
     names = sorted(str(path.relative_to(whole)) for path in whole.rglob("*") if path.is_file())
     name = data.draw(st.sampled_from(names))

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -58,14 +60,21 @@ def tree(tmp_path: Path) -> Iterator[Path]:
         left.kill()
 
 
-def supervise(folder: Path, **options: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", SUPERVISE, str(folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
+@contextmanager
+def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process whose stdout is read by the test; ended with it, also when the test fails."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(90)  # not communicate: what a killed one leaves holds the pipe open
+        for pipe in filter(None, (process.stdout, process.stderr)):
+            pipe.close()
+
+
+def supervise(folder: Path, **options: Any) -> AbstractContextManager[subprocess.Popen[str]]:
+    return running([sys.executable, "-c", SUPERVISE, str(folder)], stderr=subprocess.PIPE, **options)
 
 
 def line(process: subprocess.Popen[str]) -> str:
@@ -93,13 +102,12 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next(tree: Path) -> None:
         line(killed)
         left = [psutil.Process(int(pid)) for pid in line(killed).split()]
         killed.kill()
+        killed.wait()
     assert all(process.is_running() for process in left)
     with supervise(tree) as process:
         assert line(process) == "cleared"
         line(process)
         assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in left)
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
 
 
 def test_a_second_one_beside_a_running_one_is_refused(tree: Path) -> None:
@@ -111,8 +119,6 @@ def test_a_second_one_beside_a_running_one_is_refused(tree: Path) -> None:
         assert second.returncode == 1
         assert f"already runs (pid {first.pid})" in complaint
         assert first.poll() is None
-        first.send_signal(signal.SIGTERM)
-        first.communicate(timeout=30)
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -122,17 +128,19 @@ def environment(settings: Settings) -> dict[str, str]:
 def test_ctrl_c_stops_dagster_and_the_stack_and_leaves_no_process(settings: Settings) -> None:
     port = free_port()
     command = [*DEV, "--port", str(port), "--json"]
-    with subprocess.Popen(
-        command, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    log = (settings.home / "dev.log").open("w")  # a pipe nobody reads would stop Dagster once it is full
+    with (
+        log,
+        subprocess.Popen(command, env=environment(settings), stdout=subprocess.PIPE, stderr=log, text=True) as process,
+    ):
         assert line(process) == "{"
         assert f"http://127.0.0.1:{port}" in line(process)
         members = psutil.Process(process.pid).children(recursive=True)
         assert any("dagster_webserver" in " ".join(member.cmdline()) for member in members)
         assert working_below(settings.home)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=90)
-        assert process.returncode == 0, said
+        process.communicate(timeout=90)
+        assert process.returncode == 0, (settings.home / "dev.log").read_text()
     assert [member for member in members if member.is_running()] == []
     assert working_below(settings.home) == []
     assert is_free(port)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import psycopg
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -86,7 +85,7 @@ def tables(draw: st.DrawFn) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def target(postgres_server) -> Iterator[Target]:  # noqa: ANN001
+def target(postgres_server) -> Iterator[Target]:
     name = postgres_server.create("template_plain")
     with Target.open(postgres_server.dsn(name), Settings.from_env({})) as opened:
         with opened.connection() as connection:
@@ -135,7 +134,7 @@ def test_upserted_rows_replace_every_column(target: Target, first: pa.Table, sec
 )
 def test_a_bad_uuid_is_refused_with_its_column(text: str) -> None:
     table = pa.table({"id": [str(uuid.UUID(int=5)), text]})
-    with pytest.raises(ValueError, match="column id.*not a lower-case uuid"):
+    with pytest.raises(ValueError, match=r"column id.*not a lower-case uuid"):
         b"".join(encode(table, {"id": "uuid"}))
 
 
@@ -159,7 +158,7 @@ def test_blocks_are_cut_by_bytes_and_a_huge_row_travels_alone(target: Target) ->
     ids = [str(uuid.UUID(int=place)) for place in range(len(sizes))]
     table = pa.table({"id": ids, "a_text": ["x" * size for size in sizes]})
     blocks = list(encode(table, {"id": "uuid", "a_text": "text"}))
-    assert len(blocks) == 2 + 5
+    assert len(blocks) == 2 + 4  # header, trailer; [10], [9 MB], [10, 3 MB], [3 MB, 10]
     assert sorted(map(len, blocks))[-2] < copy_binary.BLOCK_BYTES
     with target.connection() as connection:
         connection.execute("TRUNCATE t")
@@ -170,7 +169,9 @@ def test_blocks_are_cut_by_bytes_and_a_huge_row_travels_alone(target: Target) ->
 def test_the_encoders_times_are_postgresqls(target: Target) -> None:
     moments = [datetime(1, 1, 1, tzinfo=UTC), datetime(1999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
                datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)]  # fmt: skip
-    table = pa.table({"id": [str(uuid.UUID(int=n)) for n in range(3)], "a_time": pa.array(moments, SCHEMA.field(5).type)})
+    table = pa.table(
+        {"id": [str(uuid.UUID(int=n)) for n in range(3)], "a_time": pa.array(moments, SCHEMA.field(5).type)}
+    )
     with target.connection() as connection:
         connection.execute("TRUNCATE t")
         copy_rows(connection, "t", table)
@@ -181,4 +182,3 @@ def test_the_encoders_times_are_postgresqls(target: Target) -> None:
 def test_encoding_needs_no_server() -> None:
     stream = b"".join(encode(pa.table({"a": pa.array([], pa.string())}), {"a": "text"}))
     assert stream == b"PGCOPY\n\xff\r\n\0" + bytes(8) + b"\xff\xff"
-    assert psycopg.__version__

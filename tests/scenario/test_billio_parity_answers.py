@@ -86,7 +86,7 @@ def test_parity_holds_over_a_true_load(load) -> None:
 
 
 def test_parity_holds_against_a_live_table_with_items_out_of_step(load, ministack: str, settings: Settings) -> None:
-    items = list(generate(160))
+    items = list(generate(120))
     book, feature, other = (
         next(item for item in items[30:] if item["type"]["S"] == kind) for kind in ("Book", "Feature", "TvSeries")
     )
@@ -98,7 +98,7 @@ def test_parity_holds_against_a_live_table_with_items_out_of_step(load, ministac
     create_table(client, table)
     put_items(client, table.name, map(for_client, items))
     loaded = load(items)
-    cases = parity(loaded.store, loaded.files, set(), samples=40, live=LiveTable(client, table.name))
+    cases = parity(loaded.store, loaded.files, set(), samples=12, live=LiveTable(client, table.name))
     client.delete_table(TableName=table.name)
     assert [case for case in cases if not case.equal] == []
     assert {case.pattern for case in cases} == {each for each in PATTERNS if "count" not in each}
@@ -110,8 +110,8 @@ def test_quarantined_keys_are_left_out(load) -> None:
     gone = {item["id"]["S"] for item in loaded.items if item["type"]["S"] == "Book"}
     with loaded.target.connection() as connection:
         connection.execute("DELETE FROM items WHERE type = 'Book'")
-    assert {"withId", "ofType", "ofType count"} <= wrong(parity(loaded.store, loaded.files, set(), samples=30))
-    assert wrong(parity(loaded.store, loaded.files, gone, samples=30)) == set()
+    assert {"withId", "ofType", "ofType count"} <= wrong(parity(loaded.store, loaded.files, set(), samples=10))
+    assert wrong(parity(loaded.store, loaded.files, gone, samples=10)) == set()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_quarantined_keys_are_left_out(load) -> None:
     ],
 )
 def test_each_defect_is_found_by_its_patterns(load, damage: str, patterns: set[str]) -> None:
-    loaded = load([*generate(300)])
+    loaded = load([*generate(200)])
     with loaded.target.connection() as connection:
         connection.execute(damage)
-    assert patterns <= wrong(parity(loaded.store, loaded.files, set(), samples=25))
+    assert patterns <= wrong(parity(loaded.store, loaded.files, set(), samples=10))

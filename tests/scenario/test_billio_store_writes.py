@@ -65,9 +65,8 @@ def test_created_item_gets_an_id_and_times(store: Store) -> None:
     assert store.with_id("Book", made["id"].upper()) is None
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
+def test_create_refuses_what_the_declaration_refuses(store: Store) -> None:
+    wrong: list[dict] = [
         {"type": "Podcast"},
         {"type": "Movie"},
         {"rating": 11},
@@ -86,12 +85,10 @@ def test_created_item_gets_an_id_and_times(store: Store) -> None:
         {"$dynamodb": {}},
         {"type:shelf": "Book:Read"},
         {"category": "Watching"},
-    ],
-    ids=str,
-)
-def test_create_refuses_what_the_declaration_refuses(store: Store, wrong: dict) -> None:
-    with pytest.raises(InputError):
-        store.create(BOOK | wrong)
+    ]
+    for each in wrong:
+        with pytest.raises(InputError):
+            pytest.fail(f"accepted: {each} {store.create(BOOK | each)}")
     assert store.of_type("Book").count == 0
 
 

@@ -1,4 +1,4 @@
-"""`billio export` as people call it: a scan of the stack's real DynamoDB, and AWS's own export against an endpoint of ours.
+"""`billio export` as people call it: a scan of the stack's real DynamoDB, and AWS's own export.
 
 The stack's table export writes nothing, so ExportTableToPointInTime and DescribeExport are answered here by a small
 HTTP server of the test's own, which puts a real export into the stack's real S3.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -61,8 +62,6 @@ def endpoint(ministack: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def table(endpoint: str) -> str:
     name = f"billio-{secrets.token_hex(4)}"
     client = dynamodb_client(Settings.from_env())
-    from dataclasses import replace
-
     create_table(client, replace(SYSTEM.source, name=name))
     put_items(client, name, [json.loads(line)["Item"] for line in LINES])
     return name
@@ -167,7 +166,8 @@ def exported(endpoint: str, tmp_path: Path) -> dict[str, Any]:
         if path.is_file():
             store.write(str(path.relative_to(tmp_path)), path.read_bytes())
     return {
-        "ExportArn": f"{TABLE_ARN}/export/01-ab", "ExportStatus": "COMPLETED", "S3Bucket": bucket, "S3Prefix": "nightly",
+        "ExportArn": f"{TABLE_ARN}/export/01-ab", "ExportStatus": "COMPLETED", "S3Bucket": bucket,
+        "S3Prefix": "nightly",
         "ExportManifest": f"{own.relative_to(tmp_path)}/manifest-summary.json", "ItemCount": len(LINES),
         "ExportFormat": "DYNAMODB_JSON", "ExportType": "FULL_EXPORT",
     }  # fmt: skip

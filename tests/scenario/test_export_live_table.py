@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +144,21 @@ def test_an_export_that_broke_off_is_never_complete(table: str, local: Settings,
     export_table(dynamodb_client(local), table, store)
     source = open_source(tmp_path, SYSTEM, local)
     assert (source.items, source.about["unfinished_exports_beside"]) == (61, 1)
+
+
+def test_a_killed_export_is_never_complete(table: str, local: Settings, tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from dataclasses import replace; from billio_pipeline.settings import Settings\n"
+        "from billio_pipeline.stores.dynamodb import dynamodb_client, export_table\n"
+        "from billio_pipeline.stores.objects import open_store\n"
+        "settings = replace(Settings.from_env({}), dynamodb_endpoint=sys.argv[1])\n"
+        "export_table(dynamodb_client(settings), sys.argv[2], open_store(sys.argv[3], settings), segments=2,\n"
+        "             progress=lambda *_: os.kill(os.getpid(), 9))"
+    )
+    arguments = [sys.executable, "-c", script, str(local.dynamodb_endpoint), table, str(tmp_path)]
+    assert subprocess.run(arguments, check=False).returncode == -9
+    with pytest.raises(BillioError, match="never finished"):
+        open_source(tmp_path, SYSTEM, local)
 
 
 def test_a_rate_is_kept_on_average(monkeypatch: pytest.MonkeyPatch) -> None:

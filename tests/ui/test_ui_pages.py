@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 import zlib
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -22,11 +24,12 @@ from billio_pipeline.definitions import defs
 from billio_pipeline.local.ports import free_port
 from billio_pipeline.stores.dynamodb.scan import wire_line
 
-pytestmark = pytest.mark.ui
+pytestmark = [pytest.mark.ui, pytest.mark.xdist_group("ui")]  # one run to look at, not one per worker
 
 ROOT = Path(__file__).parents[2]
 ITEMS = 120
-SIZE = (1600, 1000)
+CHECKS_SIZE = (1600, 1000)
+LINEAGE_SIZE = (1600, 1400)  # the graph fits the width; nodes out of sight are not in the page
 DEADLINE = 60.0
 LINEAGE = "/locations/billio_pipeline.definitions/asset-groups/billio/lineage"
 CHECKS = "/assets/billio/loaded/Book?view=checks"
@@ -71,7 +74,8 @@ def ui(home):
             time.sleep(0.1)
         yield address
     finally:
-        server.terminate()
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)  # with the code server it started
         server.wait(timeout=20)
 
 
@@ -94,27 +98,27 @@ def ask(address: str, query: str) -> dict:
     return body["data"]
 
 
-def look(chromium: str, url: str, folder: Path, name: str) -> tuple[str, Path]:
+def look(chromium: str, url: str, folder: Path, name: str, size: tuple[int, int]) -> tuple[str, Path]:
     """The page's DOM and picture once its scripts have come to rest."""
     picture = folder / f"{name}.png"
     command = [
         chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-        f"--user-data-dir={folder / name}", f"--window-size={SIZE[0]},{SIZE[1]}", "--virtual-time-budget=20000",
+        f"--user-data-dir={folder / name}", f"--window-size={size[0]},{size[1]}", "--virtual-time-budget=20000",
         "--dump-dom", f"--screenshot={picture}", url,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, start_new_session=True)
     assert done.returncode == 0, done.stderr[-2000:]
+    header = picture.read_bytes()[:24]
+    assert header.startswith(b"\x89PNG\r\n\x1a\n")
+    assert (int.from_bytes(header[16:20]), int.from_bytes(header[20:24])) == size
     return done.stdout, picture
 
 
 def distinct_lines(picture: Path) -> int:
     """How many different rows of pixels a PNG has; a blank page has a few, a page with something on it hundreds."""
     data = picture.read_bytes()
-    assert data.startswith(b"\x89PNG\r\n\x1a\n")
-    width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
-    assert (width, height) == SIZE
-    pixels, at = b"", 8
+    pixels, at, height = b"", 8, int.from_bytes(data[20:24])
     while at < len(data):
         length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
         pixels += data[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
@@ -139,7 +143,7 @@ def test_the_graph_shows_every_asset(chromium, ui, tmp_path):
     assert set(found) >= {"billio/export", "billio/quarantine", "billio/schema", "billio/items", *stages}
     assert all(node["assetMaterializations"] for node in found.values())
 
-    dom, picture = look(chromium, f"{ui}{LINEAGE}", tmp_path, "lineage")
+    dom, picture = look(chromium, f"{ui}{LINEAGE}", tmp_path, "lineage", LINEAGE_SIZE)
     for name in ("export", "quarantine", "schema", "items", *names):
         assert name in dom
     assert distinct_lines(picture) > 150
@@ -160,7 +164,7 @@ def test_an_assets_checks_show_their_counts(chromium, ui, tmp_path):
     assert numbers["source"] > 0
     assert (numbers["missing"], numbers["extra"]) == (0, 0)
 
-    dom, picture = look(chromium, f"{ui}{CHECKS}", tmp_path, "checks")
+    dom, picture = look(chromium, f"{ui}{CHECKS}", tmp_path, "checks", CHECKS_SIZE)
     assert "count" in dom
     assert "rows_equal" in dom
     assert distinct_lines(picture) > 150

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from assets import alerts as sensors
-from assets.alerts import alert_run, alert_undelivered
+from assets.alerts import alert_on_failure, alert_run, alert_undelivered
 from billio_pipeline.errors import ConfigurationError, TransientError
 from resources import delivery
 from resources.delivery import Memory, deliver
@@ -39,7 +40,14 @@ class Recorder:
 
 
 @pytest.fixture
-def instance(tmp_path):
+def instance():
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """An instance with its storage on disk, as a daemon has it."""
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         yield instance
 
@@ -58,10 +66,10 @@ def test_a_failure_is_told_once_in_all_retries_of_a_run(instance):
     assert channel.sent == [COUNT, PARITY, COUNT]
 
 
-def test_what_was_sent_is_remembered_by_a_new_process(instance, tmp_path):
+def test_what_was_sent_is_remembered_by_a_new_process(stored):
     channel = Recorder()
-    send([COUNT], [channel], instance)
-    with dg.DagsterInstance.from_ref(instance.get_ref()) as later:
+    send([COUNT], [channel], stored)
+    with dg.DagsterInstance.from_ref(stored.get_ref()) as later:
         send([COUNT, PARITY], [channel], later)
     assert channel.sent == [COUNT, PARITY]
 
@@ -104,8 +112,8 @@ def test_tries_end_with_the_time_a_sensor_has(instance):
     assert len(channel.refusals) == 9
 
 
-def test_pending_runs_survive_both_sensors_writing_at_once(instance):
-    memory = Memory(instance)
+def test_pending_runs_survive_both_sensors_writing_at_once(stored):
+    memory = Memory(stored)
     threads = [threading.Thread(target=memory.claim, args=[f"run-{n}"]) for n in range(8)]
     for thread in threads:
         thread.start()
@@ -147,6 +155,42 @@ def test_a_run_failed_by_an_error_is_told_with_its_reason(instance, channel):
     alert_run(instance, failed_run(instance, [after]), NotifierResource())
     (alert,) = channel.sent
     assert (alert.kind, alert.detail) == ("run", "step after: ValueError: no disk space at all")
+
+
+def test_a_retry_by_dagster_is_not_told_again_and_a_run_started_by_hand_is(instance, channel):
+    first = failed_run(instance)
+    alert_run(instance, first, NotifierResource())
+    lineage = {"dagster/root_run_id": first.run_id, "dagster/parent_run_id": first.run_id}
+    retry = failed_run(instance, tags={**lineage, "dagster/retry_number": "1"})
+    again = failed_run(instance, tags={**lineage, "dagster/parent_run_id": retry.run_id, "dagster/retry_number": "2"})
+    by_hand = failed_run(instance, tags=lineage)
+    for run in (retry, again, by_hand):
+        alert_run(instance, run, NotifierResource())
+    assert [alert.run_id for alert in channel.sent] == [first.run_id, by_hand.run_id]
+
+
+def test_runs_of_other_code_locations_are_left_alone(instance, channel):
+    def seen(job: str, selection=None) -> int:
+        place = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("elsewhere"), "__repository__")
+        run = failed_run(instance).with_job_origin(RemoteJobOrigin(place, job))
+        run = run._replace(job_name=job, asset_selection=selection)
+        event = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE).records[0]
+        context = dg.build_run_status_sensor_context(
+            "alert_on_failure",
+            event.event_log_entry.get_dagster_event(),
+            instance,
+            run,
+            resources={"notifier": NotifierResource()},
+            repository_def=dg.Definitions([book], jobs=[dg.define_asset_job("ours")]).get_repository_def(),
+        )
+        channel.sent.clear()
+        alert_on_failure(context)
+        return len(channel.sent)
+
+    assert seen("theirs") == 0
+    assert seen("ours") == 1
+    assert seen("__ASSET_JOB", frozenset([dg.AssetKey("their_asset")])) == 0
+    assert seen("__ASSET_JOB", frozenset([BOOK])) == 1
 
 
 def test_undelivered_alerts_are_sent_by_the_sensor_for_them(instance, channel, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -116,7 +117,9 @@ def test_bytes_that_are_no_text_are_spelt_out() -> None:
         "postgresql://ada:hunter2@db:5432/billio",
         "postgresql://ada:hunter2/with@sign@db/billio",
         "host=db user=ada password=hunter2",
-        "password = 'hunter2 and more'",
+        "password = 'and hunter2'",
+        "password=it's-hunter2",
+        shlex.join(["billio", "--target", "host=db password='and hunter2'"]),
         "https://s3/x?X-Amz-Signature=hunter2&a=1",
         "postgresql://db/billio?user=ada&password=hunter2&sslmode=require",
     ],
@@ -157,6 +160,22 @@ def test_a_failed_check_is_shown_with_its_reason_and_those_that_never_ran() -> N
     assert "rows_equal failed on billio/loaded/Book." in text
     assert "Not evaluated, because something before failed: parity." in text
     assert CHECKS["rows_equal"].cannot_see in text
+
+
+def test_a_warning_that_never_ran_does_not_fail_the_run_and_is_shown() -> None:
+    run = replace(RUN, expected=("shelves_known",))
+    assert verdict(run).state == "quarantine"
+    assert CHECKS["shelves_known"].proves in Page(render(run)).text
+
+
+def test_metadata_is_readable_and_its_empty_tables_are_left_out() -> None:
+    table = "| key | why |\n|-----|-----|"
+    metadata = {"share": 0.8965346534653466, "items": 2020, "none": table, "some": f"{table}\n| k1  | <b> |", "no": ""}
+    seen = CheckSeen("billio/rows/Book", "reversible", True, "ERROR", metadata)
+    page = Page(render(replace(RUN, checks=(seen,))))
+    assert "share 0.897 items 2,020 some" in " ".join(page.text.split())
+    assert "| k1  | <b> |" in page.text
+    assert "\\n" not in page.text
 
 
 def test_zero_items_render_without_a_claim() -> None:

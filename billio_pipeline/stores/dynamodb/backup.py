@@ -26,7 +26,6 @@ _DATED = re.compile(r"(?:-(\d{4}-\d\d-\d\d[0-9T:.Z+-]*))?\.json")
 # The one form the backup writes times in; any other spelling stays text, for the original could not be rebuilt.
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_Lines = tuple[int, bytes]
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ from billio_pipeline.stores.objects.aws import explained
 MOST_SEGMENTS = 256
 _MOST_PER_PAGE = 5_000  # a page ends at 1 MB anyway; below that only when a rate is set
 
+_NO_TABLE = "Check its name and BILLIO_DYNAMODB_ENDPOINT; a fresh embedded stack has no table, the demo creates one."
+
 Progress = Callable[[int, int], None]  # items so far; about how many there are, 0 when DynamoDB doesn't say yet
 
 
@@ -179,7 +181,7 @@ def _scan_all(segments: _Segments, to: ObjectStore, export: layout.Export) -> Se
 
 
 def _described(client: Any, table: str) -> Mapping[str, Any]:
-    with explained(f"table {table}", absent="Check the table's name and AWS_REGION; `billio stack up` has none yet."):
+    with explained(f"table {table}", absent=_NO_TABLE):
         return client.describe_table(TableName=table)["Table"]
 
 

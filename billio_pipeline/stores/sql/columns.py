@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from psycopg import sql
 
 from billio_pipeline.errors import TargetError
+from billio_pipeline.stores.sql.ddl import SCHEMA
 
 Connection = psycopg.Connection[Any]
 
@@ -50,8 +51,9 @@ _known: WeakKeyDictionary[Connection, dict[str, dict[str, str]]] = WeakKeyDictio
 
 
 def identifier(table: str) -> sql.Identifier:
-    """`table` or `schema.table`, quoted."""
-    return sql.Identifier(*table.split("."))
+    """`table`, in the schema everything of ours lives in whatever the search path says, or `schema.table`; quoted."""
+    schema, _, name = table.rpartition(".")
+    return sql.Identifier(schema or SCHEMA, name)
 
 
 def types(connection: Connection, table: str) -> dict[str, str]:
@@ -62,15 +64,15 @@ def types(connection: Connection, table: str) -> dict[str, str]:
         found = connection.execute(
             "SELECT a.attname, t.typname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
             " JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid"
-            " WHERE c.relname = %s AND n.nspname = coalesce(nullif(%s, ''), current_schema())"
+            " WHERE c.relname = %s AND n.nspname = %s"
             " AND c.relkind IN ('r', 'p', 'v') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-            [name, schema],
+            [name, schema or SCHEMA],
         ).fetchall()
         if not found:
             raise TargetError(
                 f"the target has no table {table}", remedy="Run `billio schema up`.", table=table, column=None
             )
-        known[table] = {attname: typname for attname, typname in found}
+        known[table] = dict(found)
     return known[table]
 
 

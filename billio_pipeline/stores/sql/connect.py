@@ -42,7 +42,7 @@ class Address:
     params: Mapping[str, Any] = field(repr=False)
 
     def redact(self, text: str) -> str:
-        """`text` without the password, in case a driver or a server quotes it (in a short one's place it would only point)."""
+        """`text` without the password, should a driver or a server quote it. A short one would be told by the gaps."""
         password = str(self.params.get("password") or "")
         return text.replace(password, "***") if len(password) > 4 else text
 
@@ -54,7 +54,9 @@ def parse(dsn: str) -> Address:
         if dsn.startswith("dsql://"):
             parts = urlsplit(dsn)
             if not parts.hostname or parts.password:
-                raise ConfigurationError("the target DSN has no cluster endpoint, or a password it can't use", remedy=remedy)
+                raise ConfigurationError(
+                    "the target DSN has no cluster endpoint, or a password it can't use", remedy=remedy
+                )
             rest = dsn.removeprefix("dsql://")
             params = conninfo_to_dict(f"postgresql://{rest}")
             return Address(f"dsql://{parts.hostname}", True, params)
@@ -146,6 +148,8 @@ def unreachable(address: Address, error: Exception) -> ConfigurationError:
         "password authentication": "Check user and password of the DSN.",
         "no password supplied": "Add user and password to the DSN.",
         "does not exist": "Create the database, or correct its name (or the role's) in the DSN.",
+        "too many": "Close other connections to the server, or raise its limit.",
+        "starting up": "Wait until the server has started, then try again.",
         "certificate": "Check the host's certificate and sslrootcert.",
         "redentials": "Give the process AWS credentials: a profile, environment variables or a role.",
         "access denied": "Give the AWS identity dsql:DbConnectAdmin (or dsql:DbConnect) on the cluster.",

@@ -114,7 +114,7 @@ def _encode_block(rows: pa.Table, types: Mapping[str, str], first: int) -> bytes
 
 
 def _one_chunk(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.Array:
-    """The column as one array of the wanted type. A value the type can't hold exactly raises ArrowInvalid, a ValueError."""
+    """The column as one array of the wanted type. Raises ArrowInvalid, a ValueError, if that would change a value."""
     if column.type != wanted:
         if pa.types.is_timestamp(wanted) and (not pa.types.is_timestamp(column.type) or column.type.tz is None):
             raise ValueError(f"{column.type} says no instant: expected {wanted}")
@@ -148,8 +148,8 @@ def _pieces(values: pa.Array, encoding: Encoding, prefix: bytes) -> list[pa.Arra
     else:
         numbers = _filled(values, 0).to_numpy().astype(encoding.numpy)
         content = numbers.view(np.uint8).reshape(len(values), -1)
-    head = np.frombuffer(prefix + struct.pack("!i", content.shape[1]), np.uint8)
-    whole = np.concatenate([np.broadcast_to(head, (len(values), len(head))), content], axis=1)
+    head = _tiled(prefix + struct.pack("!i", content.shape[1]), len(values))
+    whole = np.concatenate([head, content], axis=1)
     if values.null_count == 0:
         return [_fixed(whole)]
     return [_ragged(whole, values, len(prefix))]
@@ -160,15 +160,16 @@ def _lengths(values: pa.Array, prefix: bytes, version: bytes = b"") -> pa.Array:
     lengths = pc.fill_null(pc.binary_length(values), -1 - len(version)).to_numpy().astype(np.int64) + len(version)
     if lengths.size and lengths.max() >= 2**31:
         raise ValueError("a value of 2 GiB or more")
-    parts = [lengths.astype(">i4").view(np.uint8).reshape(len(values), 4)]
-    for place, text in ((0, prefix), (len(parts), version)):
-        if text:
-            tile = np.broadcast_to(np.frombuffer(text, np.uint8), (len(values), len(text)))
-            parts.insert(0 if place == 0 else len(parts), tile)
-    whole = np.concatenate(parts, axis=1)
+    content = lengths.astype(">i4").view(np.uint8).reshape(len(values), 4)
+    whole = np.concatenate([_tiled(prefix, len(values)), content, _tiled(version, len(values))], axis=1)
     if not version or values.null_count == 0:
         return _fixed(whole)
     return _ragged(whole, values, len(prefix))
+
+
+def _tiled(text: bytes, rows: int) -> np.ndarray:
+    """The same bytes in each row of a matrix."""
+    return np.broadcast_to(np.frombuffer(text, np.uint8), (rows, len(text)))
 
 
 def _fixed(matrix: np.ndarray) -> pa.Array:

@@ -39,7 +39,10 @@ _JOB_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 def install_guard(connection: psycopg.Connection[Any]) -> None:
-    """Put the connected database into DSQL mode. Needs a superuser, for event triggers; may be repeated at any time."""
+    """Put the connected database into DSQL mode, over an ordinary connection of a superuser (event triggers need one).
+
+    May be repeated at any time; waits for transactions that write at the moment.
+    """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_INSTALL_LOCK])
         for script in _SCRIPTS:
@@ -48,12 +51,14 @@ def install_guard(connection: psycopg.Connection[Any]) -> None:
 
 @dataclass(frozen=True)
 class Faults:
-    """Failures a connection brings about by itself. Read from its session: ALTER DATABASE … SET dsql.drop_rate = 0.1."""
+    """Failures a connection brings about by itself, as its session's settings say (ALTER DATABASE … SET dsql.…)."""
 
     lifetime: float | None = None
     """Seconds (`dsql.lifetime`) after which the server ends the connection: DSQL does after an hour."""
     drop_rate: float = 0.0
     """Share (`dsql.drop_rate`) of COMMITs that succeed while the connection breaks before the client hears of it."""
+    copy: bool = True
+    """Off (`dsql.copy = off`) plays a cluster without COPY: AWS's pages disagree on whether there are any."""
 
 
 class DsqlModeCursor(psycopg.Cursor[Any]):
@@ -79,6 +84,8 @@ class DsqlModeCursor(psycopg.Cursor[Any]):
     @contextmanager
     def copy(self, statement: Any, params: Any = None, **options: Any) -> Iterator[psycopg.Copy]:
         self.connection.expire()
+        if not self.connection.faults.copy:
+            super().execute("SELECT dsql_guard.refuse('unsupported statement: Copy')")
         with _conflicts(), super().copy(statement, params, **options) as copy:
             yield copy
 
@@ -116,11 +123,12 @@ class DsqlModeConnection(psycopg.Connection[Any]):
         connection._born = time.monotonic()
         row = connection.execute(
             "SELECT nullif(current_setting('dsql.lifetime', true), '')::float8,"
-            " coalesce(nullif(current_setting('dsql.drop_rate', true), '')::float8, 0)"
+            " coalesce(nullif(current_setting('dsql.drop_rate', true), '')::float8, 0),"
+            " coalesce(nullif(current_setting('dsql.copy', true), '')::bool, true)"
         ).fetchone()
         if not connection.autocommit:
             connection.rollback()
-        connection.faults = Faults(*row)
+        connection.faults = Faults(*row) if row else Faults()
         return connection
 
     def cursor(self, name: str = "", *args: Any, **options: Any) -> Any:

@@ -5,6 +5,7 @@
 --   dsql.occ_rate   0 … 1: share of writing transactions that fail at COMMIT with 40001 (OC000)
 --   dsql.occ_every  n: every n-th writing transaction of the whole database does
 --   dsql.max_age    age from which a transaction is refused; 300 s
+--   dsql.lifetime, dsql.drop_rate, dsql.copy   for the connection class: see Faults in dsql_mode.py
 -- dsql.tally is the guard's own: what the current transaction has done. It starts with the transaction's id, so that a
 -- value from elsewhere, set by hand or left over, is never believed.
 
@@ -13,6 +14,18 @@ DROP EVENT TRIGGER IF EXISTS dsql_guard_after;
 
 CREATE SCHEMA IF NOT EXISTS dsql_guard;
 GRANT USAGE ON SCHEMA dsql_guard TO PUBLIC;
+
+-- Without this grant only a superuser may say ALTER DATABASE … SET dsql.…; it holds for the whole server.
+DO $$
+DECLARE
+  setting text;
+BEGIN
+  FOREACH setting IN ARRAY ARRAY['occ_rate', 'occ_every', 'max_age', 'lifetime', 'drop_rate', 'copy'] LOOP
+    IF NOT has_parameter_privilege('public', 'dsql.' || setting, 'SET') THEN
+      EXECUTE format('GRANT SET ON PARAMETER dsql.%I TO PUBLIC', setting);
+    END IF;
+  END LOOP;
+END $$;
 
 CREATE SEQUENCE IF NOT EXISTS dsql_guard.commits;  -- a sequence, because it isn't rolled back
 GRANT USAGE ON SEQUENCE dsql_guard.commits TO PUBLIC;

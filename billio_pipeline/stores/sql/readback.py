@@ -72,9 +72,7 @@ def read_table(
             return
 
 
-def _page(
-    table: str, columns: Sequence[ColumnLike], key: str, after: str | None, page: int
-) -> sql.Composed:
+def _page(table: str, columns: Sequence[ColumnLike], key: str, after: str | None, page: int) -> sql.Composed:
     # COPY takes no parameters: the last key, which came from the table itself, is quoted by the driver.
     where = sql.SQL("") if after is None else sql.SQL(" WHERE {} > {}").format(sql.Identifier(key), sql.Literal(after))
     return sql.SQL("SELECT {} FROM {}{} ORDER BY {} LIMIT {}").format(

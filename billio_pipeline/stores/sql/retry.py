@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -35,6 +36,8 @@ class Fault:
     undecided: bool = False
     says: str = ""
 
+
+_MARKER = re.compile(r"\bOC\d{3}\b")
 
 # First match by prefix. Aurora DSQL's guide and dsql.md: OC000 data conflict, OC001 schema changed, both 40001.
 FAULTS = (
@@ -187,7 +190,9 @@ def pause_after(
         ) from error
     retries.count(state)
     pause = backoff.pause(failures)
-    log.info("%s: %s (%s), try %d, again in %.0f ms", what, found.why, state, failures, pause * 1000)
+    marker = _MARKER.search(str(error))
+    told = f"{state} {marker[0]}" if marker else state
+    log.info("%s: %s (%s), try %d, again in %.0f ms", what, found.why, told, failures, pause * 1000)
     time.sleep(pause)
 
 

@@ -77,7 +77,7 @@ def read_rows(
 
 
 def fetch(
-    connection: Connection, query: sql.Composable, columns: Sequence[ColumnLike], parameters: Sequence[object] = ()
+    connection: Connection, query: sql.Composed, columns: Sequence[ColumnLike], parameters: Sequence[object] = ()
 ) -> pa.Table:
     """The rows of a query over `selected(columns)` in the staged types."""
     found = connection.execute(query, parameters).fetchall()
@@ -122,9 +122,7 @@ def _insert(connection: Connection, table: str, rows: pa.Table, clause: sql.Comp
     query = sql.SQL("INSERT INTO {} ({}) SELECT * FROM unnest({}){}").format(
         identifier(table), _list(rows.column_names), sql.SQL(", ").join([sql.SQL("%s")] * rows.num_columns), clause
     )
-    arrays = [
-        BinaryArray(column, names[name]) for name, column in zip(rows.column_names, rows.columns, strict=True)
-    ]
+    arrays = [BinaryArray(column, names[name]) for name, column in zip(rows.column_names, rows.columns, strict=True)]
     return connection.execute(query, arrays).rowcount
 
 
