@@ -18,7 +18,7 @@ from billio_pipeline.settings import Settings
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OURS = ("BILLIO_", "DSQL_", "DAGSTER_", "PG")
-KEPT = {servers.RUN, "BILLIO_REQUIRE_UI"}
+KEPT = {servers.RUN, "BILLIO_REQUIRE_UI", "BILLIO_WRITE_SCREENSHOTS"}
 
 hypothesis_settings.register_profile(
     "default", max_examples=200, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]

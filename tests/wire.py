@@ -183,6 +183,30 @@ def lines(draw: st.DrawFn) -> bytes:
     return written(item, ascii=draw(st.booleans()), spaced=draw(st.sampled_from([False, False, False, True])))
 
 
+PLAIN_ID = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
+
+
+def plain(kind: str = "Book", id: str = PLAIN_ID, **changes: Any) -> dict[str, Any]:
+    """A plain item the fast path takes, with attributes changed; None takes one away."""
+    item = {
+        "type:id": {"S": f"{kind}:{id}"},
+        "type:shelf": {"S": f"{kind}:Read"},
+        "type": {"S": kind},
+        "id": {"S": id},
+        "shelf": {"S": "Read"},
+        "title": {"S": "t"},
+        "addedAt": {"N": "1614849300123"},
+        "movedAt": {"N": "1614849300123"},
+    }
+    if kind == "Book":
+        item["author"] = {"S": "a"}
+    if kind == "TvSeason":
+        item["seasonNumber"] = {"N": "1"}
+    if kind in ("Feature", "Movie", "TvSeries"):
+        item["category"] = {"S": "Watching"}
+    return {name: wire for name, wire in (item | changes).items() if wire is not None}
+
+
 # Values no table holds, or no row; and, last, a few that are fine somewhere else.
 BAD_VALUES: tuple[Any, ...] = (
     {}, {"S": 5}, {"S": None}, {"N": 5}, {"N": "NaN"}, {"N": "Infinity"}, {"N": "1_0"}, {"N": " 7"}, {"N": "7\n"},

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
+from assets.factory.checks import check_spec
 from assets.factory.lineage import column_lineage
 from assets.factory.run import explained, markdown, refuse, schema_metadata, stage_of
 from billio_pipeline import progress
@@ -45,14 +46,7 @@ def _export(system: System, common: dict[str, Any]) -> dg.AssetsDefinition:
         key=key,
         kinds={"dynamodb", "s3"},
         description=f"The export of DynamoDB table `{system.source.name}`: its manifest, complete and consistent.",
-        check_specs=[
-            dg.AssetCheckSpec(
-                "manifest_complete",
-                asset=key,
-                blocking=True,
-                description="The export is whole: completed, every listed file there, checksums and counts agree.",
-            )
-        ],
+        check_specs=[check_spec("manifest_complete", key, blocking=True)],
         **common,
     )
     def export(context: dg.AssetExecutionContext, migration: MigrationResource) -> Iterator[Any]:

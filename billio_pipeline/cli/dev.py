@@ -82,7 +82,20 @@ def _command(port: int) -> list[str]:
     where = ["-w", str(workspace)] if workspace.exists() else ["-m", "billio_pipeline.definitions"]
     # `dagster dev` recommends `dg dev`, which is a development tool and not among what a deployment installs.
     quietly = ["-W", "ignore:Function `dev_command`"]
-    return [sys.executable, *quietly, "-m", "dagster", "dev", *where, "-h", HOST, "-p", str(port)]
+    return [
+        sys.executable,
+        *quietly,
+        "-m",
+        "dagster",
+        "dev",
+        *where,
+        "-h",
+        HOST,
+        "-p",
+        str(port),
+        "--log-level",
+        "warning",
+    ]
 
 
 def _port_free(port: int) -> None:
@@ -116,4 +129,6 @@ def _run_demo(settings: Settings, out: Output) -> None:
     from billio_pipeline.cli.demo import run_demo
 
     out.console.print("no data yet: running the demo first")
-    run_demo(settings, out, keep=True)
+    spoken = Output(json=False)  # its own JSON is not ours
+    spoken.console = out.console
+    run_demo(settings, spoken, keep=True)

@@ -52,14 +52,18 @@ class Codec:
 
     def to_row(self, item: Item) -> tuple[Entity, Row] | Refused:
         """The row of an item (well formed, as `wire.parse` returns it), all target columns present."""
-        source_key = _text(item.get(self._key))
         entity = self.entity_of(item)
         if isinstance(entity, Refusal):
-            return Refused(entity, None, _text(item.get(next(iter(self._key_attribute.values())))), source_key)
+            return self.refused(entity, item)
         row = self._row(entity, item)
-        if isinstance(row, Refusal):
-            return Refused(row, entity.name, _text(item.get(self._key_attribute[entity.name])), source_key)
-        return entity, row
+        return self.refused(row, item) if isinstance(row, Refusal) else (entity, row)
+
+    def refused(self, refusal: Refusal, item: Mapping[str, Any]) -> Refused:
+        """The refusal of `item`, or of the line it was glimpsed in, with entity and keys as far as they can be told."""
+        entity = self.entity_of(item)
+        name = None if isinstance(entity, Refusal) else entity.name
+        attribute = self._key_attribute[name or self.system.entities[0].name]
+        return Refused(refusal, name, _text(item.get(attribute)), _text(item.get(self._key)))
 
     def _row(self, entity: Entity, item: Item) -> Row | Refusal:
         row: Row = dict.fromkeys(column.name for column in self.system.columns)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from billio_pipeline.codec.compile import Codec, Refused
 from billio_pipeline.codec.fast import FastPath
-from billio_pipeline.codec.wire import parse
+from billio_pipeline.codec.wire import glimpse, parse
 from billio_pipeline.errors import TerminalError
 from billio_pipeline.model.canonical import canonical_item, content_hash
 from billio_pipeline.model.refusal import Refusal
@@ -68,7 +68,7 @@ class Decoder:
             line = lines[number - first]
             item = parse(line)
             if isinstance(item, Refusal):
-                block.refused.append((number, Refused(item), line, None))
+                block.refused.append((number, self.codec.refused(item, glimpse(line)), line, None))
                 continue
             decoded = self.codec.to_row(item)
             digest = content_hash(canonical_item(item))

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from billio_pipeline.codec.compile import Codec, template
-from billio_pipeline.codec.wire import MAX_ITEM_BYTES
+from billio_pipeline.codec.wire import MAX_DEPTH, MAX_ITEM_BYTES
 from billio_pipeline.model.canonical import content_hash
 from billio_pipeline.model.entity import RESERVED, Entity, Field
 
@@ -34,6 +34,7 @@ class _Columns:
     """What one entity's accepted lines of a block hold so far, column by column."""
 
     texts: list[list[str | None]]
+    inside: list[list[str]]
     documents: list[str] = field(default_factory=list)
     hashes: list[bytes] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -56,6 +57,7 @@ class _Plan:
                 self.parts.setdefault(f.path[0], []).append((f.path[1], f.type.tag, slot[f.attribute]))
         self.exact_only = any(len(f.path) > 2 or (len(f.path) == 2 and not f.optional) for f in self.columns)
         self.inside: list[Field] = [f for f in entity.fields if f.inside]
+        self.held = [(f.attribute, f.type.tag) for f in self.inside]
         self.derived = [(d.attribute, *template(d)) for d in entity.derived]
         self.absent = [slot[f.attribute] for f in self.columns for r in entity.rules if r == r.absent(f.column or "")]
         self.key = key
@@ -88,12 +90,11 @@ class _Plan:
                 raise _Deferred
         if RESERVED in item:
             raise _Deferred
-        document = {name: _natural(wire) for name, wire in item.items()}
-        for each in self.inside:
-            if not isinstance(document[each.attribute], int if each.type.tag == "N" else str):
-                raise _Deferred
-        into.documents.append(_document(document))
+        inside = [_held(item[attribute], tag) for attribute, tag in self.held]
+        into.documents.append(_document({name: _natural(wire, 0) for name, wire in item.items()}))
         for column, text in zip(into.texts, texts, strict=True):
+            column.append(text)
+        for column, text in zip(into.inside, inside, strict=True):
             column.append(text)
         into.hashes.append(content_hash(canonical))
         into.keys.append(source_key)
@@ -147,17 +148,21 @@ class FastPath:
         plan = self._plans[item[self._discriminator]["S"]]
         columns = taken.get(plan.entity.when[self._discriminator])
         if columns is None:
-            columns = taken[plan.entity.when[self._discriminator]] = _Columns([[] for _ in plan.columns])
+            columns = taken[plan.entity.when[self._discriminator]] = _Columns(
+                [[] for _ in plan.columns], [[] for _ in plan.inside]
+            )
         plan.take(item, canonical, number, columns)
 
     def _table(self, plan: _Plan, columns: _Columns) -> tuple[pa.Table, pa.Array]:
         """The block's columns through each type's `fast`, and which rows every one of them accepted."""
-        accepted = pa.array([True] * len(columns.numbers))
+        accepted = pa.array([True] * len(columns.numbers), pa.bool_())
         arrays: dict[str, pa.Array] = {}
         for each, texts in zip(plan.columns, columns.texts, strict=True):
             array, mask = each.type.fast(pa.array(texts, pa.string()))
             arrays[each.column or ""] = array
             accepted = pc.and_(accepted, mask)
+        for each, held in zip(plan.inside, columns.inside, strict=True):
+            accepted = pc.and_(accepted, each.type.fast(pa.array(held, pa.string()))[1])
         arrays[plan.entity.rest.column] = pa.array(columns.documents, pa.string())
         for column in self.system.columns:
             if column.name not in arrays:
@@ -175,8 +180,8 @@ def _held(wire: dict[str, Any], tag: str) -> str:
     return held
 
 
-def _natural(wire: dict[str, Any]) -> Any:
-    """Natural JSON of a plainly written value; sets, binary and any but short integers are deferred."""
+def _natural(wire: dict[str, Any], depth: int) -> Any:
+    """Natural JSON of a plainly written value; sets, binary, any but short integers, and great depth are deferred."""
     ((tag, held),) = wire.items()
     if tag == "S" and type(held) is str:
         return held
@@ -187,10 +192,11 @@ def _natural(wire: dict[str, Any]) -> Any:
         if number is None or str(number) != held:
             raise _Deferred
         return number
-    if tag == "L" and type(held) is list:
-        return [_natural(each) for each in held]
-    if tag == "M" and type(held) is dict:
-        return {name: _natural(each) for name, each in held.items()}
+    if depth < MAX_DEPTH:
+        if tag == "L" and type(held) is list:
+            return [_natural(each, depth + 1) for each in held]
+        if tag == "M" and type(held) is dict:
+            return {name: _natural(each, depth + 1) for name, each in held.items()}
     if tag == "NULL" and held is True:
         return None
     raise _Deferred

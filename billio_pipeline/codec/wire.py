@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections import Counter
 from typing import Any
 
 from billio_pipeline.model.numbers import plain, read_number
@@ -50,11 +51,33 @@ def parse(line: bytes) -> Item | Refusal:
     return item
 
 
+def glimpse(line: bytes) -> Item:
+    """The texts among a refused line's attributes, to tell whose line it is: none that is damaged or stands twice."""
+    try:
+        value = json.loads(line, object_pairs_hook=_once, parse_constant=_constant, parse_int=_bare, parse_float=_bare)
+    except (ValueError, RecursionError):
+        return {}
+    item = value.get("Item") if isinstance(value, dict) else None
+    if not isinstance(item, dict):
+        return {}
+    return {name: wire for name, wire in item.items() if isinstance(wire, dict) and _is_text(wire)}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    times = Counter(name for name, _ in pairs)
+    return {name: value for name, value in pairs if times[name] == 1}
+
+
+def _is_text(wire: dict[str, Any]) -> bool:
+    text = wire.get("S")
+    whole = isinstance(text, str) and "\0" not in text and text == text.encode(errors="ignore").decode()
+    return whole and len(wire) == 1
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise _Refused(Reason.DUPLICATE_ATTRIBUTE, f"the name {twice[:80]!r} stands twice in one object")
     return value
 

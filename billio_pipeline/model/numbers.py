@@ -11,7 +11,8 @@ from billio_pipeline.model.refusal import Reason, Refusal
 _GRAMMAR = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?", re.ASCII)
 MAX_DIGITS = 38
 MIN_EXPONENT, MAX_EXPONENT = -130, 125
-_EXACT = Context(prec=60_000, Emax=10**9, Emin=-(10**9))
+# Exponents of nine digits, beside as many digits as are read at all, stay far inside the context's own bounds.
+_EXACT = Context(prec=60_000, Emax=10**12, Emin=-(10**12))
 
 
 def read_number(text: object) -> Decimal | Refusal:

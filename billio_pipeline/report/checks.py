@@ -25,8 +25,8 @@ class CheckText:
 
 CHECKS: dict[str, CheckText] = {
     "manifest_complete": CheckText(
-        proves="Every file the export's manifest lists was read once, whole, its checksum and its item count right.",
-        cannot_see="Writes to the table after the export's point in time: the export is taken for the truth.",
+        proves="The export is finished, every file it lists is there, and its manifests' checksums and totals agree.",
+        cannot_see="Damage inside a data file, which ends the run when the file is read; writes after the export.",
         catches="A manifest that counts one item more than its files hold.",
         blocks=True,
     ),

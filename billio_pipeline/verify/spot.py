@@ -42,7 +42,8 @@ def spot_check(
                 [entity, [str(path) for path in paths]],
             ).fetchall()
             chosen.extend({"entity": entity, "key": k, "rank": rank, "source": source} for k, rank, source in lines)
-        query = f'SELECT * FROM read_parquet($1) WHERE "{key}" IN (SELECT key FROM final)'  # noqa: S608
+        # As text: a row altered by hand may hold a time that Python can't.
+        query = f'SELECT COLUMNS(*)::VARCHAR FROM read_parquet($1) WHERE "{key}" IN (SELECT key FROM final)'  # noqa: S608
         rows = {row[key]: row for row in db.sql(query, params=[str(target)]).to_arrow_table().to_pylist()}
     chosen.sort(key=lambda each: each.pop("rank"))
     return [{**each, "row": rows.get(each["key"])} for each in chosen]

@@ -124,9 +124,11 @@ def test_a_number_is_one_to_us_exactly_when_it_is_one_to_boto3(text):
         theirs = TypeDeserializer().deserialize({"N": text})
     except ArithmeticError:
         theirs = None
+    if theirs is not None and theirs.is_nan():  # what boto3 makes of a text that is no number
+        theirs = None
     ours = parse(grammar.written({"a": {"N": text}}))
     if isinstance(ours, Refusal):
         # boto3 has no upper or lower bound of its own beyond its decimal context's.
         assert theirs is None or not Decimal("1E-130") <= abs(theirs) < Decimal("1E126")
     else:
-        assert theirs == Decimal(text)
+        assert (theirs or 0) == Decimal(text)  # boto3 has no zero of a great exponent

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.ui, pytest.mark.xdist_group("ui")]  # one run to look 
 ROOT = Path(__file__).parents[2]
 ITEMS = 120
 CHECKS_SIZE = (1600, 1000)
-LINEAGE_SIZE = (1600, 1400)  # the graph fits the width; nodes out of sight are not in the page
+LINEAGE_SIZE = (1600, 1700)  # the graph fits the width; nodes out of sight are not in the page
 DEADLINE = 60.0
 LINEAGE = "/locations/billio_pipeline.definitions/asset-groups/billio/lineage"
 CHECKS = "/assets/billio/loaded/Book?view=checks"
