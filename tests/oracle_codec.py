@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -104,6 +104,6 @@ def _int(wire: dict[str, Any] | None) -> int | None:
 def _micros(wire: dict[str, Any]) -> int:
     if "N" in wire:
         return int(Decimal(wire["N"])) * 1000
-    moment = datetime.fromisoformat(wire["S"]).astimezone(timezone.utc)
-    since = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    moment = datetime.fromisoformat(wire["S"]).astimezone(UTC)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

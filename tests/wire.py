@@ -186,13 +186,13 @@ def lines(draw: st.DrawFn) -> bytes:
 PLAIN_ID = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
 
 
-def plain(kind: str = "Book", id: str = PLAIN_ID, **changes: Any) -> dict[str, Any]:
+def plain(kind: str = "Book", key: str = PLAIN_ID, **changes: Any) -> dict[str, Any]:
     """A plain item the fast path takes, with attributes changed; None takes one away."""
     item = {
-        "type:id": {"S": f"{kind}:{id}"},
+        "type:id": {"S": f"{kind}:{key}"},
         "type:shelf": {"S": f"{kind}:Read"},
         "type": {"S": kind},
-        "id": {"S": id},
+        "id": {"S": key},
         "shelf": {"S": "Read"},
         "title": {"S": "t"},
         "addedAt": {"N": "1614849300123"},

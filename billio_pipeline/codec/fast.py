@@ -34,7 +34,7 @@ class _Columns:
     """What one entity's accepted lines of a block hold so far, column by column."""
 
     texts: list[list[str | None]]
-    inside: list[list[str]]
+    inside: list[list[str | None]]
     documents: list[str] = field(default_factory=list)
     hashes: list[bytes] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)

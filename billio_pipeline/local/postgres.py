@@ -191,7 +191,7 @@ class PostgresServer:
         with psycopg.connect(self.admin_dsn(port, "postgres"), autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [known.role]).fetchone():
                 password = sql.Literal(known.role_password)
-                connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, password))
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(role, password))
             if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
                 return False
             made = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}")

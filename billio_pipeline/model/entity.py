@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NoReturn
 
 import pyarrow as pa
 
@@ -215,19 +215,14 @@ class System:
 
 
 def _check_carriers(entity: Entity) -> None:
-    """Raise DeclarationError unless every attribute and column has exactly one carrier."""
-
-    def refuse(why: str) -> None:
-        raise DeclarationError(f"{entity.name}: {why}")
-
+    """Raise DeclarationError unless every attribute and column has exactly one carrier, and each word can be kept."""
+    refuse = _Refuse(entity.name)
     rests = [part.column for part in entity.parts if isinstance(part, Rest)]
     if len(rests) != 1:
         refuse(f"{len(rests)} Rest columns; exactly one carries what no Field does")
     carried: set[str] = set()
     columns: set[str] = set(rests)
-    for each in entity.parts:
-        if not isinstance(each, Field):
-            continue
+    for each in entity.fields:
         if each.attribute in carried:
             refuse(f"attribute {each.attribute} has two carriers")
         carried.add(each.attribute)
@@ -240,19 +235,44 @@ def _check_carriers(entity: Entity) -> None:
     for attribute in carried:
         if any(other.startswith(attribute + ".") for other in carried):
             refuse(f"attribute {attribute} is carried whole and in parts")
-    whole = {f.attribute for f in entity.parts if isinstance(f, Field) and f.column and len(f.path) == 1}
+    _check_words(entity, carried | {f.path[0] for f in entity.fields}, refuse)
+    if key := [rule.column for rule in entity.rules if rule.column not in columns]:
+        refuse(f"a rule names {key}, which is no column")
+    keys = [f for f in entity.fields if f.column == entity.table.key]
+    if not keys:
+        refuse(f"no Field carries the key {entity.table.key} of {entity.table.name}")
+    if keys[0].optional or len(keys[0].path) > 1:
+        refuse(f"the key {entity.table.key} of {entity.table.name} may be absent")
+
+
+def _check_words(entity: Entity, carried: set[str], refuse: _Refuse) -> None:
+    """Raise DeclarationError for a Rewrite, a Derived or a condition that couldn't be kept for some item."""
+    whole = {f.attribute for f in entity.fields if f.column and len(f.path) == 1}
+    # What every item has as text: keys and conditions are made of it.
+    sure = {f.attribute for f in entity.fields if f.type.tag == "S" and not f.optional and len(f.path) == 1}
     for part in entity.parts:
         if isinstance(part, Rewrite) and part.attribute not in whole:
             refuse(f"{part.attribute} is rewritten, but no Field carries it whole in a column of its own")
-        if isinstance(part, Rewrite) and part.was not in rests:
+        if isinstance(part, Rewrite) and part.was != entity.rest.column:
             refuse(f"the original of {part.attribute} goes to {part.was!r}, which is not the Rest column")
         if isinstance(part, Derived) and part.attribute in carried:
             refuse(f"{part.attribute} is derived and carried by a Field")
-        if isinstance(part, Derived) and (lacking := [name for name in part.inputs if name not in carried]):
-            refuse(f"{part.attribute} derives from {lacking}, which no Field carries")
-    if lacking := [name for name in entity.when if name not in carried]:
-        refuse(f"its condition reads {lacking}, which no Field carries")
-    if key := [rule.column for rule in entity.rules if rule.column not in columns]:
-        refuse(f"a rule names {key}, which is no column")
-    if entity.table.key not in columns:
-        refuse(f"no Field carries the key {entity.table.key} of {entity.table.name}")
+        if isinstance(part, Derived) and (lacking := [name for name in part.inputs if name not in sure]):
+            refuse(f"{part.attribute} derives from {lacking}, which no Field carries as text that is always there")
+    derived = [part.attribute for part in entity.derived]
+    rewritten = [part.attribute for part in entity.parts if isinstance(part, Rewrite)]
+    for names, what in ((derived, "derived"), (rewritten, "rewritten")):
+        if twice := {name for name in names if names.count(name) > 1}:
+            refuse(f"{', '.join(sorted(twice))} is {what} twice")
+    if RESERVED in carried | set(derived):
+        refuse(f"{RESERVED} is reserved, for what jsonb alone can't return")
+    if lacking := [name for name in entity.when if name not in sure & whole]:
+        refuse(f"its condition reads {lacking}, which no Field carries as text that is always there, in a column")
+
+
+@dataclass(frozen=True)
+class _Refuse:
+    entity: str
+
+    def __call__(self, why: str) -> NoReturn:
+        raise DeclarationError(f"{self.entity}: {why}")

@@ -1,4 +1,4 @@
-"""`billio migrate`, killed with SIGKILL at moments of its load and run again: the same target as if nothing had been."""
+"""`billio migrate`, SIGKILLed at moments of its load and run again: the same target as if nothing had been."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_a_block_is_the_same_by_either_path_whatever_its_lines(lines):
     assert accepted + len(block.refused) == block.lines == sum(1 for line in lines if line.strip())
 
 
-@given(st.lists(grammar.items(odd=False), min_size=1, max_size=12))
+@given(st.lists(grammar.items(odd=False), min_size=1, max_size=6))
 def test_plain_items_take_the_fast_path(items):
     block = both([grammar.written(each) for each in items])
     assert not block.refused

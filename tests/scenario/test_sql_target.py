@@ -13,7 +13,8 @@ import pytest
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.sql import connect
-from billio_pipeline.stores.sql.connect import Pace, parse
+from billio_pipeline.stores.sql.address import parse
+from billio_pipeline.stores.sql.connect import Pace
 from billio_pipeline.stores.sql.target import Target
 
 SECRET = "hunter2-very-secret"

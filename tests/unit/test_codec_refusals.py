@@ -48,7 +48,7 @@ def titled(*titles: str) -> list[dict[str, Any]]:
 
 
 def extra(*values: Any) -> list[dict[str, Any]]:
-    return [plain(more=value) for value in values]
+    return [plain() | {"more": value} for value in values]
 
 
 def raw(*swaps: tuple[bytes, bytes]) -> list[bytes]:
@@ -89,8 +89,8 @@ REFUSED: dict[Reason, dict[str, list[Any]]] = {
         "a time is a list": [plain(movedAt={"L": [{"N": "1"}]})],
     },
     Reason.BAD_UUID: {
-        "upper case": [plain(id=UPPER)],
-        "other spellings": [plain(id=i) for i in ("", "1", grammar.PLAIN_ID + " ", "{" + grammar.PLAIN_ID + "}")],
+        "upper case": [plain(key=UPPER)],
+        "other spellings": [plain(key=key) for key in ("", "1", grammar.PLAIN_ID + " ", "{" + grammar.PLAIN_ID + "}")],
         "a series of bad id": [plain("TvSeason", seriesId={"S": UPPER}), plain("TvSeason", seriesId={"S": ""})],
     },
     Reason.OUT_OF_RANGE: {
@@ -255,8 +255,6 @@ def spread(table: dict[Any, Any]) -> list[Any]:
 def line_of(held: Any) -> bytes:
     if isinstance(held, bytes):
         return held
-    if isinstance(held.get("id"), str) and held["id"] != "bare":
-        held = held | {"id": {"S": held["id"]}, "type:id": {"S": f"{held['type']['S']}:{held['id']}"}}
     return grammar.written(held, ascii="\\ud" in json.dumps(held))
 
 

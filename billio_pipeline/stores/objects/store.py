@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from billio_pipeline.errors import InputError
-from billio_pipeline.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -64,25 +62,6 @@ class ObjectStore(Protocol):
 
     def write(self, key: str, data: bytes | BinaryIO) -> None:
         """Write a whole object, replacing any of that key at once."""
-
-
-def open_store(location: str | Path, settings: Settings) -> ObjectStore:
-    """The store at a local folder, file:// or s3://bucket/prefix. Connects to nothing yet."""
-    text = str(location)
-    if text.startswith("s3://"):
-        from billio_pipeline.stores.objects.s3 import S3Store
-
-        bucket, _, prefix = text.removeprefix("s3://").partition("/")
-        if not bucket:
-            raise InputError(f"{text!r} names no bucket", remedy="Write it as s3://bucket/prefix.")
-        return S3Store(bucket, prefix.strip("/"), settings.s3_endpoint, settings.region)
-    if "://" in text and not text.startswith("file://"):
-        raise InputError(f"{text!r} is neither a folder nor s3://", remedy="Give a local folder or s3://bucket/prefix.")
-    from billio_pipeline.stores.objects.local import LocalStore
-
-    if not text or "\0" in text:
-        raise InputError(f"{text!r} is no folder's name", remedy="Give a local folder or s3://bucket/prefix.")
-    return LocalStore(Path(text.removeprefix("file://")).expanduser().absolute())
 
 
 def confined(key: str) -> str:

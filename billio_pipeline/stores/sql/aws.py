@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.settings import Settings
-
-if TYPE_CHECKING:
-    from billio_pipeline.stores.sql.connect import Address
+from billio_pipeline.stores.sql.address import Address
 
 # A token is checked when a connection opens, never later: minutes are plenty, and a leaked one is soon worthless.
 TOKEN_SECONDS = 300

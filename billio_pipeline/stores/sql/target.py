@@ -12,7 +12,8 @@ from psycopg_pool import ConnectionPool
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.sql import aws
-from billio_pipeline.stores.sql.connect import PACE, Address, parse, probe, session
+from billio_pipeline.stores.sql.address import Address, parse
+from billio_pipeline.stores.sql.connect import PACE, probe, session
 from billio_pipeline.stores.sql.dsql_mode import DsqlModeConnection
 from billio_pipeline.stores.sql.profiles import DSQL, POSTGRES, Profile
 
