@@ -14,10 +14,8 @@ Wire = dict[str, Any]
 Item = dict[str, Wire]
 
 ENTITIES = ("Book", "VideoGame", "Feature", "Movie", "TvSeries", "TvSeason")
-DECLARED = frozenset(
-    ["type:id", "type:shelf", "type", "id", "shelf", "title", "rating", "image", "externalId", "notes", "addedAt"]
-    + ["movedAt", "seriesId", "category", "author", "seasonNumber"]
-)
+COMMON = ("type:id", "type:shelf", "type", "id", "shelf", "title", "rating", "image", "externalId", "notes")
+DECLARED = frozenset((*COMMON, "addedAt", "movedAt", "seriesId", "category", "author", "seasonNumber"))
 AWKWARD = ("", "a/b", "~", "~0", "~1", "a.b", "$", "$dynamodb", "%s", "%", "{type}", "\\", '"', "\x7f", "\ufeff")
 AWKWARD += ("e\u0301", "\u00e9", " ", "\n", "\t\r\b\f\x01", "NULL", "null", "0", "\U0001f4da", "\uffff", "\u2028")
 

@@ -66,7 +66,7 @@ def compare(wanted: pa.Table, present: pa.Table, key: str) -> tuple[pa.Table, pa
     missing = wanted.filter(pc.is_null(at))
     shared = wanted.filter(pc.is_valid(at))
     found = present.take(pc.drop_null(at))
-    same = pa.chunked_array([pa.array([True] * shared.num_rows)])
+    same = pa.chunked_array([pa.array([True] * shared.num_rows, pa.bool_())])
     for name in wanted.column_names:
         left, right = shared[name], found[name]
         equal = pc.or_kleene(pc.equal(left, right), pc.and_(pc.is_null(left), pc.is_null(right)))

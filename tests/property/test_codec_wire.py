@@ -10,7 +10,7 @@ import oracle_codec as oracle
 import pytest
 import wire as grammar
 from boto3.dynamodb.types import TypeDeserializer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.billio.model import SYSTEM
@@ -89,6 +89,7 @@ def test_a_name_that_stands_twice_among_very_many_is_found_at_once():
     assert "'n59999'" in refusal.message
 
 
+@settings(max_examples=100)
 @given(grammar.items() | st.dictionaries(grammar.names, grammar.values), st.booleans(), st.booleans())
 def test_what_the_grammar_allows_is_read_as_it_stands_however_it_is_spelt(item, ascii, spaced):
     assert parse(grammar.written(item, ascii=ascii, spaced=spaced)) == item

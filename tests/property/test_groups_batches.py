@@ -1,4 +1,4 @@
-"""Row groups are batches: small enough for one transaction, in order, nothing lost; memory doesn't grow with the file."""
+"""Row groups are batches: small enough for one transaction, in order, nothing lost, and memory stays flat."""
 
 from __future__ import annotations
 

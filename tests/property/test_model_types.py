@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 import wire as grammar
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billio_pipeline.model import types
@@ -68,6 +68,7 @@ def test_read_answers_whatever_a_wire_value_holds(kind):
 
 
 @pytest.mark.parametrize("kind", REGISTRY, ids=repr)
+@settings(max_examples=50)
 @given(texts=st.lists(TEXTS, max_size=10))
 def test_what_read_reads_write_writes_back(kind, texts):
     for text in texts:

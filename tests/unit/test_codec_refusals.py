@@ -199,7 +199,7 @@ LOADED: dict[str, list[Any]] = {
     "rating 1 to 10, however spelt": numbered("rating", *map(str, range(1, 11)), "10.0", "1E1", "+7", "007", "100E-1"),
     "no rating, a NULL one": [plain(rating=None), plain(rating={"NULL": True})],
     "optional attributes NULL": [
-        plain("TvSeason", notes={"NULL": True}, externalId={"NULL": True}, seriesId={"NULL": True}, image={"NULL": True})
+        plain("TvSeason", **{name: {"NULL": True} for name in ("notes", "externalId", "seriesId", "image")})
     ],
     "a NULL seriesId on a book": [plain(seriesId={"NULL": True})],
     "the first and the last season number": numbered("seasonNumber", "2147483647", "-2147483648", kind="TvSeason"),
@@ -233,8 +233,8 @@ LOADED: dict[str, list[Any]] = {
     "one name in two objects": raw((b'{"S":"a"}}', b'{"S":"a"},"more":{"M":{"author":{"S":""}}}}')),
     "names that differ in case": [plain(Author={"S": ""}, AUTHOR={"S": ""})],
     "38 digits and the greatest exponents": extra(
-        {"N": "1" * 38}, {"N": "9." + "9" * 37 + "E125"}, {"N": "-1E-130"}, {"N": "1" + "0" * 125}, {"N": "0E999999999"},
-        {"N": "1." + "0" * 100}, {"NS": ["9" * 38, "-" + "9" * 38]},
+        {"N": "1" * 38}, {"N": "9." + "9" * 37 + "E125"}, {"N": "-1E-130"}, {"N": "1" + "0" * 125},
+        {"N": "1." + "0" * 100}, {"N": "0E999999999"}, {"NS": ["9" * 38, "-" + "9" * 38]},
     ),
     "sets of one, members that differ": extra({"SS": [""]}, {"NS": ["1", "1.1"]}, {"BS": ["", "QQ=="]}, {"B": ""}),
     "32 levels": extra(grammar.nested(32), grammar.nested(32, "M"), {"L": [{"S": ""}, grammar.nested(31, "M")]}),

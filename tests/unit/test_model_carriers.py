@@ -60,10 +60,10 @@ ENTITIES = {
     "renamed inside the Rest": (lambda: entity(Field("more", Text(), row="m", inside="data")), "renamed there"),
     "a part of a map inside the Rest": (lambda: entity(Field("a.b", Text(), inside="data")), "inside 'data'"),
     "a map carried whole and in parts": (lambda: entity(Field("image", Text())), "image is carried whole and in parts"),
-    "a rewrite of what nothing carries": (lambda: entity(Rewrite("more", {"a": "b"}, was="data")), "no Field carries it"),
-    "a rewrite of what the Rest carries": (lambda: entity(Rewrite("count", {"a": "b"}, was="data")), "count is rewritten"),
-    "a rewrite whose original goes nowhere": (lambda: entity(Rewrite("note", {"a": "b"}, was="note")), "original of note"),
-    "two rewrites of one attribute": (lambda: entity(Rewrite("type", {"a": "b"}, was="data")), "type is rewritten twice"),
+    "rewriting what nothing carries": (lambda: entity(Rewrite("more", {"a": "b"}, was="data")), "no Field carries it"),
+    "rewriting what the Rest carries": (lambda: entity(Rewrite("count", {"a": "b"}, was="data")), "count is rewritten"),
+    "rewriting, the original lost": (lambda: entity(Rewrite("note", {"a": "b"}, was="note")), "original of note"),
+    "rewriting twice": (lambda: entity(Rewrite("type", {"a": "b"}, was="data")), "type is rewritten twice"),
     "derived and carried": (lambda: entity(Derived("note", "{type}")), "note is derived and carried"),
     "derived, and carried in parts": (lambda: entity(Derived("image", "{type}")), "image is derived and carried"),
     "derived twice": (lambda: entity(Derived("key", "{id}")), "key is derived twice"),
@@ -96,7 +96,7 @@ def system(*entities):
 SYSTEMS = {
     "two entities of one name": (lambda: system(entity(), entity(when={"type": "Other"})), "two entities of one name"),
     "two entities of one condition": (lambda: system(entity(), entity(name="Other")), "share a condition"),
-    "an entity of another table": (lambda: system(entity(table=replace(TABLE, name="others"))), "declares table others"),
+    "an entity of another table": (lambda: system(entity(table=replace(TABLE, name="others"))), "table others"),
     "a column of two types": (
         lambda: system(
             entity(), entity(Field("note", Integer(), optional=True), without=("note",), name="B", when={"type": "B"})

@@ -14,6 +14,7 @@ from wire import nested, plain
 
 from assets.billio.model import SYSTEM
 from billio_pipeline.model.canonical import jsonb_text, parse_jsonb
+from billio_pipeline.settings import Settings
 from billio_pipeline.verify.reconcile import SHOWN, Verdict, reconcile, spool
 
 SCHEMA = SYSTEM.arrow_schema()
@@ -44,20 +45,25 @@ ITEMS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    settings = Settings.from_env({"BILLIO_HOME": str(tmp_path_factory.mktemp("home")), "BILLIO_WORKERS": "1"})
+    return staged(settings, ITEMS[:4], ITEMS[4:], [ITEMS[0]])
+
+
 @pytest.fixture
-def compared(settings):
+def compared(stage, tmp_path):
     """Compare the staged items with their own rows, after something was done to these."""
-    stage = staged(settings, ITEMS[:4], ITEMS[4:], [ITEMS[0]])
 
     def compare(change: Callable[[dict[str, Row]], Any]) -> Verdict:
         tables = [rows.select(SCHEMA.names) for e in SYSTEM.entities for _, rows in stage.batches(e.name)]
         rows = {row["id"]: row for table in tables for row in table.to_pylist()}
         change(rows)
-        target = stage.path / "target.parquet"
+        target = tmp_path / "target.parquet"
         table = pa.Table.from_pylist(list(reversed(rows.values())), SCHEMA)
         assert spool([table.slice(0, 3), table.slice(3)], target, SCHEMA) == len(rows)
         paths = {entity.name: stage.rows(entity.name) for entity in SYSTEM.entities}
-        return reconcile(SYSTEM, paths, stage.dropped, target, stage.path / "differences.parquet")
+        return reconcile(SYSTEM, paths, stage.dropped, target, tmp_path / "differences.parquet")
 
     return compare
 

@@ -102,6 +102,10 @@ CASES: dict[str, tuple[list[list[Any]], list[tuple[str, str]]]] = {
         [[season(1, 2)], [series(2), series(3), season(4, 3)], []],
         [],
     ),
+    "nothing wrong: one externalId twice, as a rewatch has it": (
+        [[book(1, externalId={"S": "googlebooks:1"}), book(2, externalId={"S": "googlebooks:1"})]],
+        [],
+    ),
     "a series whose seasons are all refused stays": (
         [[series(3), season(1, 3, **BAD)]],
         [("1", "out_of_range")],
@@ -159,7 +163,7 @@ few = st.one_of(
 )
 
 
-@examples(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(few, max_size=6), min_size=1, max_size=3))
 def test_every_line_is_accepted_quarantined_or_excluded_and_counted_once(settings, files):
     stage = staged(replace(settings, workers=1), *files)
