@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test dev check lock
+.PHONY: help setup demo test dev check prove lock
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +25,9 @@ dev: $(READY) ## The Dagster UI on http://127.0.0.1:3000, with data; Ctrl-C stop
 
 check: $(READY) ## ruff, mypy, lint of the generated DSQL statements, dg check defs
 	@bash scripts/check
+
+prove: $(READY) ## The fault matrix, at most an hour: docs/proof.md, docs/proof.json (ROWS="…" SEED=n)
+	@PYTHONPATH=tests $(BIN)/python -m proof $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
 
 lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	@bash scripts/lock

@@ -10,11 +10,15 @@ from typing import ClassVar
 
 
 class BillioError(Exception):
-    """Base of all errors raised on purpose. `details` holds plain values for JSON output and Dagster metadata."""
+    """Something was noticed that must not go on; every error raised on purpose is one of these.
+
+    The first line of a class's docstring is its documented cause, `remedy` what to do unless the raiser knows better;
+    docs/errors.md is made of them. `details` holds plain values for JSON output and Dagster metadata.
+    """
 
     code: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
-    remedy: str = ""
+    remedy: str = "Read the message: it says what was found and where."
 
     def __init__(self, message: str, *, remedy: str = "", **details: object) -> None:
         super().__init__(message)
@@ -33,6 +37,7 @@ class TerminalError(BillioError):
     """Will fail again however often it is tried."""
 
     code = "terminal"
+    remedy = "Mend what the message names, then run the same command again."
 
 
 class TransientError(BillioError):
@@ -47,6 +52,7 @@ class InputError(TerminalError):
 
     code = "bad_input"
     exit_code = 2
+    remedy = "Correct what the message names and ask again; nothing was changed."
 
 
 class ExportError(InputError):
@@ -61,9 +67,11 @@ class ConfigurationError(TerminalError):
 
     code = "bad_configuration"
     exit_code = 2
+    remedy = "Correct the setting or option the message names; docs/aws.md lists all settings."
 
 
 class TargetError(TerminalError):
     """The target refuses what it must accept: a missing table, a column of another type, a lost privilege."""
 
     code = "target"
+    remedy = "Compare the target's schema with its declaration: billio schema status."

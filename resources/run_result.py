@@ -12,6 +12,7 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunSta
 
 from billio_pipeline.migrate.stage import Stage
 from billio_pipeline.model.entity import System
+from billio_pipeline.verify.reconcile import entity_counts
 from resources.evaluations import CheckRow, check_evaluations, plain
 
 
@@ -66,22 +67,7 @@ class RunResult:
         """Counts per entity, as docs/guarantees.md defines them. Nothing compared yet: accepted items are missing."""
         if self.stage is None:
             return {}
-        staged = self.stage.summary["counts"]
-        found = self.verdict["counts"] if self.verdict else {}
-        entities = {}
-        for name in dict.fromkeys([*staged, *(n for n in found if n in staged or found[n]["extra"])]):
-            known = staged.get(name, {"source": 0, "quarantined": 0, "excluded": 0, "accepted": 0})
-            target = found.get(name, {"loaded": 0, "missing": known["accepted"], "extra": 0, "different": 0})
-            entities[name] = {
-                "source": known["source"],
-                "loaded": target["loaded"],
-                "quarantined": known["quarantined"],
-                "excluded": known["excluded"],
-                "missing": target["missing"],
-                "extra": target["extra"],
-                "different": target["different"],
-            }
-        return entities
+        return entity_counts(self.stage.summary["counts"], self.verdict["counts"] if self.verdict else {})
 
     def reasons(self) -> dict[str, int]:
         """Quarantined items by reason code."""

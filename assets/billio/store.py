@@ -37,12 +37,14 @@ class NotFound(InputError):
     """No item has that type and id."""
 
     code = "not_found"
+    remedy = "Look the item up by another attribute; it may have been deleted, or have another type."
 
 
 class AlreadyExists(InputError):
     """An item of that id is there."""
 
     code = "already_exists"
+    remedy = "Change the item that is there, or give the new one another id."
 
 
 class HasSeasons(InputError):

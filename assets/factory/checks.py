@@ -10,8 +10,8 @@ from assets.factory.run import explained, markdown, stage_of
 from assets.factory.verdict import judge, require_table
 from billio_pipeline import progress
 from billio_pipeline.codec.compile import compile
+from billio_pipeline.codec.rebuild import rebuilds
 from billio_pipeline.migrate.stage import Stage
-from billio_pipeline.model.canonical import canonical_item, content_hash
 from billio_pipeline.model.entity import System
 from billio_pipeline.report.checks import CHECKS
 from billio_pipeline.stores.sql import integrity
@@ -91,10 +91,7 @@ def _reversible(system: System, stage: Stage, selected: Any) -> Iterator[dg.Asse
         if dg.AssetCheckKey(key, "reversible") not in selected:
             continue
         started = time.perf_counter()
-        found = reverse(
-            stage.batches(entity.name),
-            lambda row, entity=entity: content_hash(canonical_item(codec.to_item(entity, row))),  # type: ignore[misc]
-        )
+        found = reverse(stage.batches(entity.name, also=("_source",)), rebuilds(codec, entity))
         progress.tell("rebuild", found.rows)
         examples = [[files[file], line, why] for file, line, why in found.examples]
         yield dg.AssetCheckResult(
@@ -201,6 +198,7 @@ def _rows_equal(key: dg.AssetKey, entity: str, verdict: Verdict, seconds: float)
         passed=counts["different"] == 0 and counts["missing"] == 0,
         metadata={
             "compared": counts["loaded"],
+            "mode": verdict.mode,
             "different": counts["different"],
             "missing": counts["missing"],
             "differences": markdown(columns, [[each[name] for name in columns] for each in shown]),

@@ -135,7 +135,7 @@ def execute(
                 instance,
                 result,
                 (report or report_path(settings, system, result.run.run_id)).absolute(),
-                command=_command(),
+                command=command(),
                 policy=asked.get("policy", ""),
                 allow_quarantine=allow_quarantine,
             )
@@ -163,7 +163,7 @@ def _writable(report: Path | None) -> None:
         raise ConfigurationError(f"{report.parent} is no folder", remedy="Make it, or give --report another path.")
 
 
-def _command() -> str:
+def command() -> str:
     """The command as typed, its DSN's password aside."""
     from billio_pipeline.report.text import redacted
 

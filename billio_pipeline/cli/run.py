@@ -9,13 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
-from billio_pipeline import progress
+from billio_pipeline import logs, progress
 from billio_pipeline.cli.output import Output
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.model.entity import System
 from billio_pipeline.settings import Settings
+
+# Where each repeated transaction is logged.
+RETRIES = "billio_pipeline.stores.sql.retry"
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -23,25 +37,46 @@ if TYPE_CHECKING:
     from resources.run_result import RunResult
 
 
+class Rate(ProgressColumn):
+    """Units per second: of late while a stage runs, over all of it once it is done."""
+
+    def render(self, task: Task) -> Text:
+        elapsed = task.finished_time if task.finished else task.elapsed
+        speed = None if task.finished else task.speed
+        if speed is None:
+            speed = task.completed / elapsed if elapsed else None
+        return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
+
+
 @contextmanager
 def bars(console: Console) -> Iterator[None]:
-    """One bar per stage, appearing as the stage begins."""
+    """One bar per stage, appearing as the stage begins: units done, units/s, time left (then taken), retries."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        Rate(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[retries]}", style="yellow"),
     )
     tasks: dict[str, TaskID] = {}
+    retries = 0
     with Progress(*columns, console=console) as shown:
 
         def listen(stage: str, done: int, total: int | None) -> None:
             if stage not in tasks:
-                tasks[stage] = shown.add_task(stage, total=total)
+                tasks[stage] = shown.add_task(stage, total=total, retries="")
             shown.update(tasks[stage], advance=done)
 
-        with progress.listening(listen):
+        def retried() -> None:
+            nonlocal retries
+            retries += 1
+            if tasks:  # the stage that began last is the one that meets them
+                text = f"{retries:,} {'retry' if retries == 1 else 'retries'}"
+                shown.update(list(tasks.values())[-1], retries=text)
+
+        with progress.listening(listen), logs.heard(RETRIES, retried):
             yield
         for task in tasks.values():
             shown.update(task, total=shown.tasks[task].completed)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from billio_pipeline.codec.natural import Types, escape, to_natural, to_wire
+from billio_pipeline.codec.rewrite import applies, rewritten, rewritten_text
 from billio_pipeline.codec.wire import Item
 from billio_pipeline.model.canonical import canonical_value, jsonb_text, parse_jsonb
 from billio_pipeline.model.entity import RESERVED, Derived, Entity, Field, Rewrite, System
 from billio_pipeline.model.refusal import Reason, Refusal
+from billio_pipeline.model.types import LogicalType
 
 Row = dict[str, Any]
 
@@ -33,6 +36,12 @@ class Codec:
         self.system = system
         self._key = system.source.partition[0]
         self._key_attribute = {e.name: _key_attribute(e) for e in system.entities}
+        self._reads = {e.name: [_Read.of(e, each) for each in e.fields] for e in system.entities}
+        self._puts = {
+            e.name: [(f.column, f.path[:-1], f.path[-1], f.type.write) for f in e.fields if f.column is not None]
+            for e in system.entities
+        }
+        self._columns = [column.name for column in system.columns]
         self._discriminators = tuple(sorted({name for e in system.entities for name in e.when}))
 
     def entity_of(self, item: Mapping[str, Any]) -> Entity | Refusal:
@@ -44,7 +53,7 @@ class Codec:
                 return Refusal(Reason.WRONG_TYPE, f"{name}: expected S, found {'/'.join(item[name])}")
         for entity in self.system.entities:
             if all(
-                _rewritten(item[name]["S"], entity.rewrites.get(name)) == text for name, text in entity.when.items()
+                rewritten_text(item[name]["S"], entity.rewrites.get(name)) == text for name, text in entity.when.items()
             ):
                 return entity
         found = {name: item[name]["S"][:60] for name in self._discriminators}
@@ -66,11 +75,11 @@ class Codec:
         return Refused(refusal, name, _text(item.get(attribute)), _text(item.get(self._key)))
 
     def _row(self, entity: Entity, item: Item) -> Row | Refusal:
-        row: Row = dict.fromkeys(column.name for column in self.system.columns)
+        row: Row = dict.fromkeys(self._columns)
         rest: dict[str, Any] = dict(item)
         was: dict[str, Any] = {}
-        for each in entity.fields:
-            value = _read(each, item, rest, entity.rewrites.get(each.attribute), was)
+        for each in self._reads[entity.name]:
+            value = _read(each, item, rest, was)
             if isinstance(value, Refusal):
                 return value.at(each.attribute)
             if each.column is not None:
@@ -100,9 +109,9 @@ class Codec:
         types: Types = notes.get("types", {})
         was: dict[str, Any] = notes.get("was", {})
         item: Item = {n: to_wire(v, f"/{escape(n)}", types) for n, v in document.items()}
-        for each in entity.fields:
-            if each.column is not None and (value := row[each.column]) is not None:
-                _put(item, each.path, dict(each.type.write(value)))
+        for column, outer, name, write in self._puts[entity.name]:
+            if (value := row[column]) is not None:
+                (_holder(item, outer) if outer else item)[name] = write(value)
         for name, wire in was.items():
             if wire is not None:
                 item[name] = wire
@@ -119,19 +128,43 @@ def compile(system: System) -> Codec:
 
 def derive(derived: Derived, item: Mapping[str, Mapping[str, Any]]) -> str:
     """The text of a derived attribute, from the item's own attributes."""
-    return re.sub(r"\{([^{}]+)\}", lambda m: str(item[m[1]]["S"]), derived.template)
+    parts = _template_parts(derived.template)
+    return "".join([item[part]["S"] if index % 2 else part for index, part in enumerate(parts)])
 
 
-def template(derived: Derived) -> tuple[str, tuple[str, ...]]:
-    """A derived attribute's template for `%`, and the attributes that fill it: the fast path's form of `derive`."""
-    return re.sub(r"\{([^{}]+)\}", "%s", derived.template.replace("%", "%%")), derived.inputs
+@cache
+def _template_parts(template: str) -> list[str]:
+    """Literal text and attribute names of a template, in turn."""
+    return re.split(r"\{([^{}]+)\}", template)
 
 
-def _read(each: Field, item: Item, rest: dict[str, Any], rewrite: Rewrite | None, was: dict[str, Any]) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A field as `_read` wants it, worked out once."""
+
+    attribute: str
+    outer: tuple[str, ...]
+    name: str
+    type: LogicalType
+    optional: bool
+    column: str | None
+    rewrite: Rewrite | None
+
+    @classmethod
+    def of(cls, entity: Entity, each: Field) -> _Read:
+        *outer, name = each.path
+        rewrite = entity.rewrites.get(each.attribute)
+        return cls(each.attribute, tuple(outer), name, each.type, each.optional, each.column, rewrite)
+
+
+_ABSENT = Refusal(Reason.MISSING_ATTRIBUTE, "absent")
+
+
+def _read(each: _Read, item: Item, rest: dict[str, Any], was: dict[str, Any]) -> Any:
     """A field's value (None when absent or NULL), its part taken out of `rest`; or a Refusal."""
-    absent = None if each.optional else Refusal(Reason.MISSING_ATTRIBUTE, "absent")
+    absent = None if each.optional else _ABSENT
     holder: dict[str, Any] = item
-    for depth, step in enumerate(each.path[:-1]):
+    for depth, step in enumerate(each.outer):
         if step not in holder:
             return absent
         if each.optional and holder[step] == {"NULL": True}:
@@ -139,21 +172,22 @@ def _read(each: Field, item: Item, rest: dict[str, Any], rewrite: Rewrite | None
         if "M" not in holder[step]:
             return Refusal(Reason.WRONG_TYPE, f"{step} is {'/'.join(holder[step])}, not a map")
         holder = holder[step]["M"]
-        if depth == len(each.path) - 2:
-            rest_holder = _own_copy(rest, each.path[:-1])
-    name = each.path[-1]
+        if depth == len(each.outer) - 1:
+            rest_holder = _own_copy(rest, each.outer)
+    name = each.name
     if name not in holder:
         return absent
     wire = holder[name]
     if each.optional and wire == {"NULL": True}:
         return None  # the NULL itself stays in the rest
-    value = _converted(each, wire, rewrite)
+    rewrite = each.rewrite
+    value = each.type.read(wire) if rewrite is None else rewritten(each.type, wire, rewrite)
     if isinstance(value, Refusal):
         return value
-    if rewrite is not None and _is_rewritten(wire, rewrite):
+    if rewrite is not None and applies(rewrite, wire):
         was[each.attribute] = canonical_value(wire)
-    if each.inside is None:
-        (rest_holder if len(each.path) > 1 else rest).pop(name)
+    if each.column is not None:
+        (rest_holder if each.outer else rest).pop(name)
     return value
 
 
@@ -165,28 +199,10 @@ def _own_copy(rest: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
     return rest
 
 
-def _converted(each: Field, wire: Mapping[str, Any], rewrite: Rewrite | None) -> Any:
-    if rewrite is None or not _is_rewritten(wire, rewrite):
-        return each.type.read(wire)
-    if isinstance(rewrite.using, Mapping):
-        return each.type.read({"S": rewrite.using[wire["S"]]})
-    return rewrite.using.found.read(wire)
-
-
-def _is_rewritten(wire: Mapping[str, Any], rewrite: Rewrite) -> bool:
-    if isinstance(rewrite.using, Mapping):
-        return wire.get("S") in rewrite.using
-    return rewrite.using.found.tag in wire
-
-
-def _rewritten(text: str, rewrite: Rewrite | None) -> str:
-    return rewrite.using.get(text, text) if rewrite and isinstance(rewrite.using, Mapping) else text
-
-
 def _document(rest: Mapping[str, Any], was: dict[str, Any]) -> dict[str, Any]:
     """The JSON document of what no column carries, with the reserved key only where something needs it."""
     types: Types = {}
-    document = {n: to_natural(w, f"/{escape(n)}", types) for n, w in rest.items()}
+    document = {n: w["S"] if "S" in w else to_natural(w, f"/{escape(n)}", types) for n, w in rest.items()}
     notes: dict[str, Any] = {}
     if types:
         notes["types"] = types
@@ -197,13 +213,14 @@ def _document(rest: Mapping[str, Any], was: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _put(item: Item, path: tuple[str, ...], wire: dict[str, Any]) -> None:
+def _holder(item: Item, path: tuple[str, ...]) -> dict[str, Any]:
+    """The map at `path` in a rebuilt item, made if it isn't there."""
     holder: dict[str, Any] = item
-    for step in path[:-1]:
+    for step in path:
         if "M" not in holder.setdefault(step, {"M": {}}):
             holder[step] = {"M": {}}
         holder = holder[step]["M"]
-    holder[path[-1]] = wire
+    return holder
 
 
 def _key_refusal(each: Derived, expected: str, found: Mapping[str, Any] | None) -> Refusal:

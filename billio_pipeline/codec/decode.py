@@ -10,7 +10,7 @@ from billio_pipeline.codec.compile import Codec, Refused
 from billio_pipeline.codec.fast import FastPath
 from billio_pipeline.codec.wire import glimpse, parse
 from billio_pipeline.errors import TerminalError
-from billio_pipeline.model.canonical import canonical_item, content_hash
+from billio_pipeline.model.canonical import content_hash
 from billio_pipeline.model.refusal import Refusal
 
 # One line in this many, chosen by its content's hash, is decoded both ways; a difference fails the file.
@@ -29,7 +29,7 @@ class Block:
     """One block, decoded: per entity the target columns and `_line`, `_hash`, `_key`, `_source`, ordered by line."""
 
     tables: dict[str, pa.Table] = field(default_factory=dict)
-    refused: list[tuple[int, Refused, bytes, bytes | None]] = field(default_factory=list)  # line, why, bytes, hash
+    refused: list[tuple[int, Refused, bytes]] = field(default_factory=list)  # line number, why, the line
     lines: int = 0
     fast: int = 0
 
@@ -56,9 +56,6 @@ class Decoder:
             if name in block.tables:
                 table = pa.concat_tables([block.tables[name], table]).sort_by("_line")
             block.tables[name] = table
-        for name, table in block.tables.items():
-            sources = pa.array([lines[n - first] for n in table["_line"].to_pylist()], pa.binary())
-            block.tables[name] = table.append_column("_source", sources)
         return block
 
     def _exact(self, numbers: list[int], lines: list[bytes], first: int, block: Block) -> dict[str, pa.Table]:
@@ -68,18 +65,23 @@ class Decoder:
             line = lines[number - first]
             item = parse(line)
             if isinstance(item, Refusal):
-                block.refused.append((number, self.codec.refused(item, glimpse(line)), line, None))
+                block.refused.append((number, self.codec.refused(item, glimpse(line)), line))
                 continue
             decoded = self.codec.to_row(item)
-            digest = content_hash(canonical_item(item))
             if isinstance(decoded, Refused):
-                block.refused.append((number, decoded, line, digest))
+                block.refused.append((number, decoded, line))
                 continue
             entity, row = decoded
             key = item[self.codec.system.source.partition[0]]["S"]
-            rows.setdefault(entity.name, []).append({**row, "_line": number, "_hash": digest, "_key": key})
+            row |= {"_line": number, "_hash": content_hash(line), "_key": key, "_source": line}
+            rows.setdefault(entity.name, []).append(row)
         schema = self._schema
-        for name, kind in (("_line", pa.int64()), ("_hash", pa.binary(16)), ("_key", pa.string())):
+        for name, kind in (
+            ("_line", pa.int64()),
+            ("_hash", pa.binary(16)),
+            ("_key", pa.string()),
+            ("_source", pa.binary()),
+        ):
             schema = schema.append(pa.field(name, kind))
         return {name: pa.Table.from_pylist(each, schema) for name, each in rows.items()}
 

@@ -13,6 +13,7 @@ from billio_pipeline.model.canonical import canonical_value
 from billio_pipeline.model.numbers import plain, read_number
 
 Types = dict[str, str]
+_SURELY_WHOLE = 18  # digits; a number of no other characters than these is a whole one
 
 
 def to_natural(wire: dict[str, Any], at: str, types: Types) -> Any:
@@ -36,8 +37,19 @@ def to_natural(wire: dict[str, Any], at: str, types: Types) -> Any:
 
 def to_wire(value: Any, at: str, types: Types) -> dict[str, Any]:
     """The wire value that `to_natural` made `value` from."""
-    if types and (tag := types.get(at)):
+    if not types:
+        return _plain_wire(value)
+    if tag := types.get(at):
         return {tag: [_text(each) for each in value] if tag == "NS" else value}
+    if isinstance(value, list):
+        return {"L": [to_wire(each, f"{at}/{index}", types) for index, each in enumerate(value)]}
+    if isinstance(value, dict):
+        return {"M": {n: to_wire(each, f"{at}/{escape(n)}", types) for n, each in value.items()}}
+    return _plain_wire(value)
+
+
+def _plain_wire(value: Any) -> dict[str, Any]:
+    """The wire value of natural JSON that says all: no type is noted anywhere in it."""
     if isinstance(value, str):
         return {"S": value}
     if isinstance(value, bool):
@@ -45,9 +57,9 @@ def to_wire(value: Any, at: str, types: Types) -> dict[str, Any]:
     if value is None:
         return {"NULL": True}
     if isinstance(value, list):
-        return {"L": [to_wire(each, f"{at}/{index}" if types else "", types) for index, each in enumerate(value)]}
+        return {"L": [_plain_wire(each) for each in value]}
     if isinstance(value, dict):
-        return {"M": {n: to_wire(each, f"{at}/{escape(n)}" if types else "", types) for n, each in value.items()}}
+        return {"M": {name: _plain_wire(each) for name, each in value.items()}}
     return {"N": _text(value)}
 
 
@@ -57,6 +69,8 @@ def escape(name: str) -> str:
 
 
 def _number(text: str) -> int | Decimal:
+    if len(text) <= _SURELY_WHOLE and text.isascii() and text.isdigit():
+        return int(text)
     number = read_number(text)
     assert isinstance(number, Decimal), "the wire was checked"
     return int(number) if number == number.to_integral_value() else number

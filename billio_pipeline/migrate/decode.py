@@ -85,7 +85,7 @@ def decode_file(source: Source, file: SourceFile, system: System, path: Path, fa
                 groups[entity].add(table.append_column("_file", pa.array([file.index] * table.num_rows, pa.int32())))
             if block.refused:
                 refused.write_table(_refused_table(file.index, block.refused))
-            for _, why, _, _ in block.refused:
+            for _, why, _ in block.refused:
                 name = why.entity or UNKNOWN
                 counts.refused[name] = counts.refused.get(name, 0) + 1
     finally:
@@ -102,7 +102,7 @@ def _counted(counts: FileCounts, progress: Progress | None) -> FileCounts:
     return counts
 
 
-def _refused_table(index: int, refused: list[tuple[int, Refused, bytes, bytes | None]]) -> pa.Table:
+def _refused_table(index: int, refused: list[tuple[int, Refused, bytes]]) -> pa.Table:
     rows = [
         {
             "file": index,
@@ -110,12 +110,11 @@ def _refused_table(index: int, refused: list[tuple[int, Refused, bytes, bytes | 
             "entity": why.entity or UNKNOWN,
             "key": _utf8(why.key),
             "source_key": _utf8(why.source_key),
-            "hash": digest,
             "reason": why.refusal.reason.value,
             "message": _utf8(why.refusal.message),
             "original": original,
         }
-        for line, why, original, digest in refused
+        for line, why, original in refused
     ]
     return pa.Table.from_pylist(rows, REFUSED)
 

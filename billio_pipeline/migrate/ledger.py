@@ -5,6 +5,7 @@ from __future__ import annotations
 from psycopg import Connection
 
 from billio_pipeline.migrate.batch import Batch
+from billio_pipeline.stores.sql.retry import Retries, repeat
 from billio_pipeline.stores.sql.target import Target
 
 _INSERT = """
@@ -28,8 +29,12 @@ def holds(connection: Connection, batch: Batch) -> bool:
 
 def committed(target: Target, export_id: str, entity: str) -> set[str]:
     """Ids of an export's committed batches. A hint: a batch is skipped only if its rows are there."""
-    with target.connection() as connection:
-        rows = connection.execute(
-            "SELECT batch_id FROM _billio_ledger WHERE export_id = %s AND entity = %s", (export_id, entity)
-        ).fetchall()
-    return {batch_id for (batch_id,) in rows}
+
+    def ask() -> set[str]:
+        with target.connection() as connection:
+            rows = connection.execute(
+                "SELECT batch_id FROM _billio_ledger WHERE export_id = %s AND entity = %s", (export_id, entity)
+            ).fetchall()
+        return {batch_id for (batch_id,) in rows}
+
+    return repeat(ask, retries=Retries(), what=target.name)

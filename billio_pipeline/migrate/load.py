@@ -19,6 +19,7 @@ import pyarrow as pa
 from psycopg import Connection
 from psycopg import errors as pg
 
+from billio_pipeline.clock import Clock
 from billio_pipeline.errors import TargetError, TransientError
 from billio_pipeline.migrate import ledger
 from billio_pipeline.migrate.batch import Batch, compare
@@ -47,6 +48,7 @@ class Loaded:
     refused: list[tuple[Batch, Refusal]] = field(default_factory=list)
     bytes: int = 0
     seconds: float = 0.0
+    clock_jump: float = 0.0
     retries: dict[str, int] = field(default_factory=dict)
 
 
@@ -73,7 +75,7 @@ class Loader:
 
         Raises TransientError when retries are used up, TargetError when the table can't take these rows at all.
         """
-        started = time.perf_counter()
+        started, clock = time.perf_counter(), Clock()
         try:
             with ThreadPoolExecutor(loaders, thread_name_prefix="load") as pool:
                 waiting: set[Future[None]] = set()
@@ -90,7 +92,13 @@ class Loader:
         except (pg.UndefinedTable, pg.UndefinedColumn, pg.DatatypeMismatch, pg.InsufficientPrivilege) as error:
             message = f"{self._system.target.name} can't take these rows: {error.diag.message_primary}"
             raise TargetError(message, remedy="Compare its schema: billio schema status.") from error
+        except pg.DiskFull as error:
+            raise TargetError(
+                f"no space is left for {self._system.target.name}: {error.diag.message_primary}",
+                remedy="Give the target room and run the same command again: what was committed is kept.",
+            ) from error
         self._done.seconds = time.perf_counter() - started
+        self._done.clock_jump = clock.jump("the load")
         self._done.retries = self._retries.as_dict()
         return self._done
 

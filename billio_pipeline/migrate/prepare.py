@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
+import shutil
 import time
+from typing import Any
 
+from billio_pipeline.clock import Clock
+from billio_pipeline.migrate import repairs
 from billio_pipeline.migrate import stage as stages
 from billio_pipeline.migrate.decode import Progress, decode
 from billio_pipeline.migrate.settle import settle
 from billio_pipeline.migrate.stage import Stage
 from billio_pipeline.model.entity import System
+from billio_pipeline.room import room
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.dynamodb.source import Source
 
 
 def prepare(source: Source, system: System, settings: Settings, run: str, progress: Progress | None = None) -> Stage:
-    """Decode and settle `source` into a new stage of this run.
+    """Decode and settle `source` into a new stage of this run. Lines repaired since are read as what they became.
 
-    Raises ExportError when the export is not whole: then there is no stage, and nothing may be loaded.
+    Raises ExportError when the export is not whole, ConfigurationError when the disk is full: then there is no stage,
+    and nothing may be loaded.
     """
+    source = repairs.repaired(source, repairs.kept(settings.home, system.name, source.id))
     stage = stages.create(settings.home, system, source.id, run)
-    started = time.perf_counter()
+    try:
+        with room(stage.path):
+            stage.complete(_summary(source, stage, settings, progress))
+    except BaseException:
+        shutil.rmtree(stage.path, ignore_errors=True)  # what was decoded so far is of no use, and may be large
+        raise
+    stages.prune(settings.home, system, source.id, run)
+    return stage
+
+
+def _summary(source: Source, stage: Stage, settings: Settings, progress: Progress | None) -> dict[str, Any]:
+    """Fill the stage; what is known of it then."""
+    started, clock = time.perf_counter(), Clock()
     files = decode(source, stage, workers=settings.workers, fast=settings.fast_path, progress=progress)
     decoded = time.perf_counter()
     counts = settle(stage, files)
     lines = sum(file.lines for file in files)
-    stage.complete(
-        {
-            "system": system.name,
-            "export": {"path": source.uri, "id": source.id, "items": lines, "files": len(files), "bytes": source.bytes},
-            "kind": source.kind,
-            "complete": source.complete,
-            "about": source.about,
-            "files": [file.key for file in files],
-            "counts": counts,
-            "fast": sum(file.fast for file in files),
-            "seconds": {"decode": round(decoded - started, 3), "settle": round(time.perf_counter() - decoded, 3)},
-        }
-    )
-    stages.prune(settings.home, system, source.id)
-    return stage
+    return {
+        "system": stage.system.name,
+        "export": {"path": source.uri, "id": source.id, "items": lines, "files": len(files), "bytes": source.bytes},
+        "kind": source.kind,
+        "complete": source.complete,
+        "about": source.about,
+        "files": [file.key for file in files],
+        "counts": counts,
+        "fast": sum(file.fast for file in files),
+        "seconds": {"decode": round(decoded - started, 3), "settle": round(time.perf_counter() - decoded, 3)},
+        "clock_jump": clock.jump("decoding"),
+    }

@@ -13,26 +13,32 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from billio_pipeline.codec.wire import parse
 from billio_pipeline.duck import connect
 from billio_pipeline.migrate.decode import FileCounts
 from billio_pipeline.migrate.stage import QUARANTINE, UNKNOWN, Stage
+from billio_pipeline.model.canonical import canonical_item, content_hash
 from billio_pipeline.model.entity import Entity, Rule
-from billio_pipeline.model.refusal import Reason
+from billio_pipeline.model.refusal import Reason, Refusal
 
+_AT_ONCE = 2_000  # lines in memory
 DROPPED = "entity VARCHAR, key VARCHAR, file INTEGER, line BIGINT, outcome VARCHAR, reason VARCHAR, message VARCHAR"
+NONE_PRESENT = pa.schema([("entity", pa.string()), ("key", pa.string())]).empty_table()
 
 
-def settle(stage: Stage, files: list[FileCounts]) -> dict[str, dict[str, int]]:
+def settle(stage: Stage, files: list[FileCounts], present: pa.Table = NONE_PRESENT) -> dict[str, dict[str, int]]:
     """Write the stage's dropped.parquet and quarantine.parquet.
 
+    `present` are rows (entity, key) that references may name beside the stage's own: what the target already holds.
     Returns per entity the counts known before any target is read: source, quarantined, excluded, accepted.
     """
     database = stage.path / "settle.duckdb"
     with connect(database) as db:
         _gather(db, stage)
-        _duplicates(db)
+        db.register("present", present)
+        _duplicates(db, stage)
         _references(db, stage)
-        _write(db, stage, [file.key for file in files])
+        _write(db, stage, files)
         dropped = db.sql("SELECT entity, outcome, count(*) FROM dropped GROUP BY ALL").fetchall()
     database.unlink()
     return _counts(stage, files, dropped)
@@ -42,13 +48,11 @@ def _gather(db: duckdb.DuckDBPyConnection, stage: Stage) -> None:
     """Tables `live` (one line per accepted row), `refused` (lines refused while decoding), `dropped` (none yet)."""
     references = sorted({r.column for e in stage.system.entities for r in e.rules if r.kind == "refers"})
     extra = "".join(f', "{name}" VARCHAR' for name in references)
-    columns = "entity VARCHAR, key VARCHAR, source_key VARCHAR, file INTEGER, line BIGINT, hash BLOB"
+    columns = "entity VARCHAR, key VARCHAR, source_key VARCHAR, file INTEGER, line BIGINT"
     db.execute(f"CREATE TABLE live ({columns}{extra})")
     for entity in stage.system.entities:
         if paths := [str(path) for path in stage.rows(entity.name)]:
-            names = ", ".join(
-                [f'"{entity.table.key}"', "_key", "_file", "_line", "_hash", *(f'"{n}"' for n in references)]
-            )
+            names = ", ".join([f'"{entity.table.key}"', "_key", "_file", "_line", *(f'"{n}"' for n in references)])
             db.execute(f"INSERT INTO live SELECT $1, {names} FROM read_parquet($2)", [entity.name, paths])  # noqa: S608
     refused = pa.concat_tables([_read(path) for path in stage.refused()]) if stage.refused() else None
     if refused is None:
@@ -70,12 +74,14 @@ def _drop(db: duckdb.DuckDBPyConnection, query: str, parameters: Iterable[object
     return db.sql("SELECT count(*) FROM going").fetchall()[0][0]
 
 
-def _duplicates(db: duckdb.DuckDBPyConnection) -> None:
+def _duplicates(db: duckdb.DuckDBPyConnection, stage: Stage) -> None:
+    db.execute("CREATE TABLE again AS SELECT key FROM live GROUP BY key HAVING count(*) > 1")
+    _canonical(db, stage)
     db.execute(
         """
         CREATE TEMP TABLE twice AS
         SELECT key, count(*) AS times, count(DISTINCT hash) AS versions, min((file, line)) AS first
-        FROM live GROUP BY key HAVING count(*) > 1
+        FROM contents GROUP BY key
         """
     )
     _drop(
@@ -103,6 +109,28 @@ def _duplicates(db: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _canonical(db: duckdb.DuckDBPyConnection, stage: Stage) -> None:
+    """Table `contents`: the canonical hash of every item whose key is seen again. Only those lines are read."""
+    db.execute("CREATE TABLE contents (key VARCHAR, file INTEGER, line BIGINT, hash BLOB)")
+    reader = db.cursor()
+    for entity in stage.system.entities:
+        if not (paths := [str(path) for path in stage.rows(entity.name)]):
+            continue
+        key = f'"{entity.table.key}"'
+        query = f"SELECT {key}, _file, _line, _source FROM read_parquet($1) WHERE {key} IN (SELECT key FROM again)"  # noqa: S608
+        reader.execute(query, [paths])
+        while lines := reader.fetchmany(_AT_ONCE):
+            hashed = [{"key": k, "file": f, "line": n, "hash": _content(source)} for k, f, n, source in lines]
+            db.register("hashed", pa.Table.from_pylist(hashed))
+            db.execute("INSERT INTO contents SELECT * FROM hashed")
+
+
+def _content(line: bytes) -> bytes:
+    item = parse(line)
+    assert not isinstance(item, Refusal), "the line was accepted"
+    return content_hash(canonical_item(item))
+
+
 def _references(db: duckdb.DuckDBPyConnection, stage: Stage) -> None:
     rules = [(entity, rule) for entity in stage.system.entities for rule in entity.rules if rule.kind == "refers"]
     while sum([_unreferenced(db, stage, entity, rule) for entity, rule in rules]):
@@ -118,6 +146,9 @@ def _unreferenced(db: duckdb.DuckDBPyConnection, stage: Stage, entity: Entity, r
         WITH gone AS (
             SELECT key FROM refused WHERE key IS NOT NULL
             UNION SELECT key FROM dropped WHERE outcome = 'quarantined'
+        ), known AS (
+            SELECT entity, key FROM live
+            UNION ALL SELECT entity, key FROM present ANTI JOIN live USING (key)
         )
         SELECT r.entity, r.key, r.file, r.line, 'quarantined',
                CASE WHEN other.key IS NOT NULL THEN '{Reason.REFERENCE_WRONG_TYPE}'
@@ -128,7 +159,7 @@ def _unreferenced(db: duckdb.DuckDBPyConnection, stage: Stage, entity: Entity, r
                     WHEN gone.key IS NOT NULL THEN ' was refused'
                     ELSE ' is not in the export' END
         FROM live r
-        LEFT JOIN live other ON other.key = r.{column}
+        LEFT JOIN known other ON other.key = r.{column}
         LEFT JOIN gone ON gone.key = r.{column}
         WHERE r.entity = $1 AND r.{column} IS NOT NULL AND (other.key IS NULL OR NOT list_contains($2, other.entity))
         """,  # noqa: S608  names from the declaration
@@ -136,7 +167,7 @@ def _unreferenced(db: duckdb.DuckDBPyConnection, stage: Stage, entity: Entity, r
     )
 
 
-def _write(db: duckdb.DuckDBPyConnection, stage: Stage, files: list[str]) -> None:
+def _write(db: duckdb.DuckDBPyConnection, stage: Stage, files: list[FileCounts]) -> None:
     db.sql("SELECT * FROM dropped ORDER BY file, line").write_parquet(str(stage.dropped), compression="zstd")
     db.execute("CREATE TABLE quarantine AS SELECT * EXCLUDE outcome, ''::BLOB AS original FROM dropped LIMIT 0")
     if paths := [str(path) for path in stage.refused()]:
@@ -158,7 +189,8 @@ def _write(db: duckdb.DuckDBPyConnection, stage: Stage, files: list[str]) -> Non
                 """,
                 [entity.name, paths],
             )
-    names = pa.table({"file": pa.array(range(len(files)), pa.int32()), "name": pa.array(files, pa.string())})
+    indexes, keys = [file.index for file in files], [file.key for file in files]
+    names = pa.table({"file": pa.array(indexes, pa.int32()), "name": pa.array(keys, pa.string())})
     db.register("names", names)
     quarantine = db.sql(
         """

@@ -33,7 +33,6 @@ REFUSED = pa.schema(
         ("entity", pa.string()),
         ("key", pa.string()),
         ("source_key", pa.string()),
-        ("hash", pa.binary()),
         ("reason", pa.string()),
         ("message", pa.string()),
         ("original", pa.binary()),
@@ -96,9 +95,9 @@ class Stage:
         """The export's data files by index: what `_file` numbers mean."""
         return self.summary["files"]
 
-    def batches(self, entity: str) -> Iterator[tuple[int, pa.Table]]:
-        """(file index, rows with `_line` and `_hash`, without `_source`) per staged row group, dropped rows removed."""
-        columns = [c.name for c in self.system.columns] + ["_line", "_hash"]
+    def batches(self, entity: str, also: tuple[str, ...] = ("_hash",)) -> Iterator[tuple[int, pa.Table]]:
+        """(file index, rows with `_line` and the columns named in `also`) per staged row group, less dropped rows."""
+        columns = [c.name for c in self.system.columns] + ["_line", *also]
         dropped = self._dropped_lines(entity)
         for path in self.rows(entity):
             index = int(path.stem)
@@ -145,9 +144,13 @@ def find(home: Path, system: System, export_id: str, run: str) -> Stage:
     return Stage(complete[-1].parent, system)
 
 
-def prune(home: Path, system: System, export_id: str) -> None:
-    """Remove stages of this export beyond the newest few, so that reruns don't fill the disk."""
+def prune(home: Path, system: System, export_id: str, own: str = "") -> None:
+    """Remove stages of this export beyond the newest few, so that reruns don't fill the disk; never the `own` run's.
+
+    Newest by the clock, which may have been set back since: hence the exception.
+    """
     folder = home / "stage" / system.name / export_id
     by_age = sorted(folder.glob("*/summary.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for summary in by_age[_KEPT:]:
-        shutil.rmtree(summary.parent, ignore_errors=True)
+        if summary.parent.name != own:
+            shutil.rmtree(summary.parent, ignore_errors=True)

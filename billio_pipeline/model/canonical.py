@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -47,9 +48,9 @@ def canonical_item(item: Mapping[str, Mapping[str, Any]]) -> bytes:
     return orjson.dumps({name: canonical_value(wire) for name, wire in item.items()}, option=orjson.OPT_SORT_KEYS)
 
 
-def content_hash(canonical: bytes) -> bytes:
-    """16 bytes that stand for an item's content; 2⁻⁶⁴ is the chance that a billion items hide one collision."""
-    return hashlib.blake2b(canonical, digest_size=16).digest()
+def content_hash(text: bytes) -> bytes:
+    """16 bytes that stand for a line or for canonical bytes; a billion of them collide with a chance of 2⁻⁶⁹."""
+    return hashlib.blake2b(text, digest_size=16).digest()
 
 
 def jsonb_text(value: object) -> str:
@@ -61,7 +62,7 @@ def jsonb_text(value: object) -> str:
         return _text(value)
     if isinstance(value, dict):
         keys = sorted(value, key=_jsonb_order)
-        return "{" + ", ".join([f"{_text(key)}: {jsonb_text(value[key])}" for key in keys]) + "}"
+        return "{" + ", ".join([_jsonb_key(key) + jsonb_text(value[key]) for key in keys]) + "}"
     if isinstance(value, list):
         return "[" + ", ".join([jsonb_text(each) for each in value]) + "]"
     if isinstance(value, bool):
@@ -77,9 +78,28 @@ def jsonb_text(value: object) -> str:
 
 def parse_jsonb(text: str | bytes) -> Any:
     """JSON text to Python values with every number exact: int, or Decimal where it has a fraction."""
-    return json.loads(text, parse_float=Decimal)
+    try:
+        value = orjson.loads(text)
+    except ValueError:  # half a surrogate pair, or no JSON: the other parser says
+        return json.loads(text, parse_float=Decimal)
+    return json.loads(text, parse_float=Decimal) if _holds_float(value) else value
 
 
+def _holds_float(value: Any) -> bool:
+    """Whether a number was read as a float: one with a fraction or an exponent, or beyond 64 bits."""
+    if isinstance(value, dict):
+        return any(_holds_float(each) for each in value.values() if not isinstance(each, str))
+    if isinstance(value, list):
+        return any(_holds_float(each) for each in value if not isinstance(each, str))
+    return isinstance(value, float)
+
+
+@lru_cache(maxsize=2_000)  # names repeat; what is data is short-lived here
+def _jsonb_key(key: str) -> str:
+    return _text(key) + ": "
+
+
+@lru_cache(maxsize=2_000)
 def _jsonb_order(key: str) -> tuple[int, bytes]:
     encoded = key.encode()
     return len(encoded), encoded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Context, Decimal
+from functools import lru_cache
 
 from billio_pipeline.model.refusal import Reason, Refusal
 
@@ -12,6 +13,7 @@ _GRAMMAR = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?", re.ASCII
 MAX_DIGITS = 38
 MIN_EXPONENT, MAX_EXPONENT = -130, 125
 # Exponents of nine digits, beside as many digits as are read at all, stay far inside the context's own bounds.
+_REMEMBERED = 2 * MAX_DIGITS  # characters of a number that is worth it
 _EXACT = Context(prec=60_000, Emax=10**12, Emin=-(10**12))
 
 
@@ -19,6 +21,10 @@ def read_number(text: object) -> Decimal | Refusal:
     """The number a wire `N` holds, or why it is none. Total: any input is answered."""
     if not isinstance(text, str):
         return Refusal(Reason.NOT_DYNAMODB_JSON, "a number is written as a string in DynamoDB JSON")
+    return _remembered(text) if len(text) <= _REMEMBERED else _read(text)
+
+
+def _read(text: str) -> Decimal | Refusal:
     if not _GRAMMAR.fullmatch(text):
         return Refusal(Reason.NOT_A_NUMBER, f"{text[:60]!r} is not a number")
     if len(text) > _EXACT.prec:
@@ -32,6 +38,9 @@ def read_number(text: object) -> Decimal | Refusal:
     if not MIN_EXPONENT <= value.adjusted() <= MAX_EXPONENT:
         return Refusal(Reason.OVER_DYNAMODB_LIMIT, f"{text[:60]} is outside 1E{MIN_EXPONENT} to 9.9E+{MAX_EXPONENT}")
     return value
+
+
+_remembered = lru_cache(maxsize=20_000)(_read)  # a number is read where its line is checked, then by its field
 
 
 def plain(value: Decimal) -> str:

@@ -53,7 +53,7 @@ class LogicalType:
     def read(self, wire: Wire) -> Value | Refusal:
         raise NotImplementedError
 
-    def write(self, value: Value) -> Wire:
+    def write(self, value: Value) -> dict[str, object]:
         return {self.tag: value}
 
     def fast(self, column: pa.Array) -> Fast:
@@ -166,7 +166,7 @@ class Integer(LogicalType):
             return Refusal(Reason.OUT_OF_RANGE, f"{text} is outside {self.low} to {self.high}")
         return int(number)
 
-    def write(self, value: Value) -> Wire:
+    def write(self, value: Value) -> dict[str, object]:
         return {"N": str(value)}
 
     def fast(self, column: pa.Array) -> Fast:
@@ -205,7 +205,7 @@ class EpochMs(LogicalType):
             return Refusal(Reason.TIME_OUT_OF_RANGE, f"{text} ms is outside the years 0001 to 9999")
         return int(number) * 1000
 
-    def write(self, value: Value) -> Wire:
+    def write(self, value: Value) -> dict[str, object]:
         assert isinstance(value, int)
         return {"N": str(value // 1000)}
 
@@ -258,7 +258,7 @@ class Iso8601(LogicalType):
             return Refusal(Reason.TIME_OUT_OF_RANGE, f"{text[:60]!r} is outside the years 0001 to 9999 in UTC")
         return micros
 
-    def write(self, value: Value) -> Wire:
+    def write(self, value: Value) -> dict[str, object]:
         assert isinstance(value, int)
         moment = _EPOCH + timedelta(microseconds=value)
         return {"S": moment.isoformat(timespec="microseconds" if value % 1000 else "milliseconds")[:-6] + "Z"}

@@ -47,10 +47,10 @@ REASONS: dict[Reason, ReasonText] = {
         "No declared entity has this type.", "Declare the entity, or correct the item's type attribute."
     ),
     Reason.MISSING_ATTRIBUTE: ReasonText(
-        "A required attribute is absent or NULL.", "Give the item the attribute the message names."
+        "A required attribute is absent.", "Give the item the attribute the message names."
     ),
     Reason.WRONG_TYPE: ReasonText(
-        "An attribute has another DynamoDB type than the declared one, as a number written as a string.",
+        "An attribute has another DynamoDB type than the declared one: a number as a string, a required one NULL.",
         "Write it again with the declared type.",
     ),
     Reason.BAD_UUID: ReasonText(

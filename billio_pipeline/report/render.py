@@ -34,7 +34,7 @@ _TAGS = {"S", "N", "B", "BOOL", "NULL", "M", "L", "SS", "NS", "BS"}
 def render(run: RunReport) -> str:
     """The page. Lone surrogates, controls and markup in the run's values are spelt out, never passed on."""
     total, shown = run.total, run.differences[:SHOWN_DIFFERENCES]
-    page = _environment().get_template("page.html.j2")
+    page = environment().get_template("page.html.j2")
     return page.render(
         run=run,
         verdict=verdict(run),
@@ -52,12 +52,16 @@ def render(run: RunReport) -> str:
 
 def write(run: RunReport, path: Path) -> None:
     """Write the page at `path`, whole or not at all: a reader never sees half of it. Makes the folder."""
-    page = render(run).encode()
+    save(render(run), path)
+
+
+def save(page: str, path: Path) -> None:
+    """Write a page at `path`, whole or not at all. Makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         with unfinished.open("xb") as file:
-            file.write(page)
+            file.write(page.encode())
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
@@ -65,7 +69,8 @@ def write(run: RunReport, path: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """What pages are rendered with: every value passes through `text.visible`, a missing one is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,

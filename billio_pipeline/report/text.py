@@ -59,9 +59,19 @@ def changed(source: object, target: object) -> tuple[Markup, Markup]:
     if source is None or target is None:
         return visible(source), visible(target)
     one, two = plain(source), plain(target)
-    start = _common(one, two)
-    end = _common(one[start:][::-1], two[start:][::-1])
+    start, end = shared(one, two)
     return _marked(one, start, end), _marked(two, start, end)
+
+
+def shared(one: str, two: str) -> tuple[int, int]:
+    """How many characters both begin with, and how many of the rest both end with; what is between was changed."""
+    start = _common(one, two)
+    return start, _common(one[start:][::-1], two[start:][::-1])
+
+
+def spelt(text: str) -> str:
+    """`text` for a terminal: characters that would hide, reorder or command are spelt out."""
+    return "".join(_spelling(c)[1] if _hides(c) else c for c in text)
 
 
 def redacted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Does every staged row rebuild its item? Rebuilds each one and compares its content with what was read."""
+"""Does every staged row rebuild its item? Rebuilds each one and compares it with the line it came from."""
 
 from __future__ import annotations
 
@@ -10,34 +10,39 @@ import pyarrow as pa
 
 SHOWN = 20
 
-Rebuild = Callable[[Mapping[str, Any]], bytes]  # a row → the content hash of the item it rebuilds
+Rebuilds = Callable[[Mapping[str, Any], bytes], bool]  # (row, source line) → the row rebuilds the line's item
 
 
 @dataclass
 class Reversal:
-    """Rows rebuilt, and those whose rebuilt item is not the one that was read: (file index, line, why)."""
+    """Rows rebuilt, and those that don't rebuild the item that was read: (file index, line, why)."""
 
     rows: int = 0
     failed: int = 0
     examples: list[tuple[int, int, str]] = field(default_factory=list)
 
 
-def reverse(batches: Iterable[tuple[int, pa.Table]], rebuild: Rebuild) -> Reversal:
-    """Rebuild every row of `batches` (file index, rows with `_line` and `_hash`; times as Arrow timestamps)."""
+def reverse(batches: Iterable[tuple[int, pa.Table]], rebuilds: Rebuilds) -> Reversal:
+    """Rebuild every row of `batches` (file index, rows with `_line` and `_source`)."""
     found = Reversal()
     for file, table in batches:
-        plain = table
-        for index, column in enumerate(table.schema):
-            if pa.types.is_timestamp(column.type):
-                plain = plain.set_column(index, column.name, table[column.name].cast(pa.int64()))
-        for row in plain.to_pylist():
+        names = table.column_names
+        columns = [_values(table[name]) for name in names]
+        for values in zip(*columns, strict=True):
+            row = dict(zip(names, values, strict=True))
             found.rows += 1
             try:
-                why = None if rebuild(row) == row["_hash"] else "rebuilds another item"
-            except (ValueError, KeyError, TypeError) as error:
-                why = f"can't be rebuilt: {error}"
+                why = None if rebuilds(row, row["_source"]) else "rebuilds another item"
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                why = f"can't be rebuilt: {type(error).__name__}: {error}"
             if why:
                 found.failed += 1
                 if len(found.examples) < SHOWN:
                     found.examples.append((file, row["_line"], why))
     return found
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    if column.null_count == len(column):
+        return [None] * len(column)
+    return (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist()

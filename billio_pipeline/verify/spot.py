@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from billio_pipeline.duck import connect
 from billio_pipeline.model.entity import System
@@ -13,9 +15,16 @@ ITEMS = 20
 
 
 def spot_check(
-    system: System, staged: Mapping[str, Sequence[Path]], dropped: Path, target: Path, seed: str = "0"
+    system: System,
+    staged: Mapping[str, Sequence[Path]],
+    dropped: Path,
+    read: Callable[[list[str]], pa.Table],
+    seed: str = "0",
 ) -> list[dict[str, Any]]:
-    """`ITEMS` accepted items chosen by a seeded hash of their keys: entity, key, source line, target row or None."""
+    """`ITEMS` accepted items chosen by a seeded hash of their keys: entity, key, source line, target row or None.
+
+    `read` gives the target's rows of these keys, those that are there.
+    """
     chosen: list[dict[str, Any]] = []
     key = system.target.key
     with connect() as db:
@@ -42,8 +51,8 @@ def spot_check(
                 [entity, [str(path) for path in paths]],
             ).fetchall()
             chosen.extend({"entity": entity, "key": k, "rank": rank, "source": source} for k, rank, source in lines)
+        db.register("found", read([each["key"] for each in chosen]))
         # As text: a row altered by hand may hold a time that Python can't.
-        query = f'SELECT COLUMNS(*)::VARCHAR FROM read_parquet($1) WHERE "{key}" IN (SELECT key FROM final)'  # noqa: S608
-        rows = {row[key]: row for row in db.sql(query, params=[str(target)]).to_arrow_table().to_pylist()}
+        rows = {row[key]: row for row in db.sql("SELECT COLUMNS(*)::VARCHAR FROM found").to_arrow_table().to_pylist()}
     chosen.sort(key=lambda each: each.pop("rank"))
     return [{**each, "row": rows.get(each["key"])} for each in chosen]

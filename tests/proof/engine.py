@@ -9,7 +9,7 @@ import json
 import multiprocessing
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,10 @@ PATIENCE = 240.0
 
 @dataclass(frozen=True)
 class Order:
-    """What a child is to do. `processes`: decode with worker processes, however small the files are."""
+    """What a child is to do: a whole migrate, or with `stage` only the load of one that is complete.
+
+    `processes`: decode with worker processes, however small the files are.
+    """
 
     export: str
     dsn: str
@@ -44,7 +47,7 @@ class Order:
     processes: bool = False
     faults: tuple[faults.Fault, ...] = ()
     file_bytes: int | None = None
-    environment: dict[str, str] = field(default_factory=dict)
+    stage: str | None = None
 
     @property
     def answer(self) -> Path:
@@ -75,7 +78,9 @@ class Ended:
 def context() -> ForkServerContext:
     """The fork server's context, with the engine imported."""
     made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(["proof.engine"])
+    made.set_forkserver_preload(
+        ["pandas", "pyarrow.dataset", "proof.engine"]
+    )  # the first two: pyarrow fetches them late
     return made
 
 
@@ -104,11 +109,10 @@ def run(order: Order) -> Ended:
 
 def _child(order: Order) -> None:
     os.setsid()  # its own group: what is killed is this process and all it started, and nothing else
-    os.environ.update(order.environment)
     answer: dict[str, Any] = {}
     try:
         with faults.armed(order.faults, order.file_bytes):
-            answer = migrate(order)
+            answer = migrate(order) if order.stage is None else replay(order, order.stage)
     except BillioError as error:
         answer = {"error": error.as_dict(), "exit_code": error.exit_code}
     except BaseException as error:
@@ -133,15 +137,26 @@ def migrate(order: Order) -> dict[str, Any]:
         done = load(target, stage, settings)
         add_refused(stage, done)
         results = schema.up(target, SYSTEM, phase="finish", progress=faults.reach_indexing)
+    unfinished = [f"{result.step.name}: {result.message}" for result in results if not result.ok]
+    return {**_sums(done), "stage": str(stage.path), "summary": stage.summary, "unfinished": unfinished}
+
+
+def replay(order: Order, path: str) -> dict[str, Any]:
+    """Load a complete stage into a target that has its tables."""
+    settings = Settings.from_env({"BILLIO_HOME": order.home, "BILLIO_LOADERS": str(order.loaders)})
+    with Target.open(order.dsn, settings) as target:
+        done = load(target, Stage(Path(path), SYSTEM), settings)
+    return {**_sums(done), "stage": path, "unfinished": []}
+
+
+def _sums(done: list[Loaded]) -> dict[str, Any]:
     return {
-        "stage": str(stage.path),
         "rows": sum(each.rows for each in done),
         "present": sum(each.present for each in done),
         "conflicts": sum(each.conflicts for each in done),
         "refused": sum(len(each.refused) for each in done),
+        "clock_jumps": [each.clock_jump for each in done],
         "retries": {each.entity: each.retries for each in done if each.retries},
-        "unfinished": [f"{result.step.name}: {result.message}" for result in results if not result.ok],
-        "summary": stage.summary,
     }
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 from exports import write_export
-from proof import independent
 
 from assets.billio.generator import generate
+from proof import independent
 
 Item = dict[str, Any]
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from pathlib import Path
 from random import Random
 
 from proof import engine, faults, inputs, settled
 from proof.outcome import Outcome, Workspace
 
-ITEMS, FILES = 1_200, 6
+ITEMS, FILES = 600, 4
 LOADS = FILES * 5  # batches at most: one per entity and file
 INDEX_STEPS = 11
 # Each named point as often as the moment that no point names.
@@ -88,8 +87,3 @@ def _killed(order: engine.Order, after: float | None) -> bool:
         process.join(after)
         faults.kill_tree(process.pid)
     return engine.wait(order, process, started).killed
-
-
-def leftovers(home: Path) -> int:
-    """Stages a killed run left incomplete."""
-    return sum(not (each.parent / "summary.json").exists() for each in home.glob("stage/*/*/*/rows"))

@@ -56,7 +56,12 @@ def test_the_reserved_key_is_documented_under_its_own_name() -> None:
 
 
 def test_every_setting_is_documented_and_no_other() -> None:
-    sources = ("billio_pipeline/settings.py", "resources/notifier.py", "resources/instance_storage.py")
+    sources = (
+        "billio_pipeline/settings.py",
+        "billio_pipeline/logs.py",
+        "resources/notifier.py",
+        "resources/instance_storage.py",
+    )
     text = "".join((CHECKOUT / source).read_text(encoding="utf-8") for source in sources)
     read = set(re.findall(r'"((?:BILLIO|DSQL|AWS|DAGSTER)_[A-Z0-9_]+)"', text))
     table = page("aws").split("## Settings")[1].split("\n## ")[0]

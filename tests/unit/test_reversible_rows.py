@@ -12,8 +12,9 @@ from wire import plain
 
 from assets.billio.model import SYSTEM
 from billio_pipeline.codec.compile import compile
-from billio_pipeline.model.canonical import canonical_item, content_hash, jsonb_text, parse_jsonb
-from billio_pipeline.verify.reversible import SHOWN, reverse
+from billio_pipeline.codec.rebuild import rebuilds
+from billio_pipeline.model.canonical import jsonb_text, parse_jsonb
+from billio_pipeline.verify.reversible import SHOWN, Rebuilds, reverse
 
 CODEC = compile(SYSTEM)
 ALL_BUT_ONE = Decimal("1234567890.123456789012345678901234567")
@@ -31,8 +32,7 @@ ITEM = plain(
 )
 
 
-def rebuild(row: Mapping[str, Any]) -> bytes:
-    return content_hash(canonical_item(CODEC.to_item(FEATURE, row)))
+rebuild = rebuilds(CODEC, FEATURE)
 
 
 @pytest.fixture
@@ -42,20 +42,20 @@ def stage(settings):
 
 
 def test_every_staged_row_rebuilds_its_item(stage):
-    found = reverse(stage.batches("Feature"), rebuild)
+    found = reverse(stage.batches("Feature", also=("_source",)), rebuild)
     assert (found.rows, found.failed, found.examples) == (2, 0, [])
 
 
 Change = Callable[[dict[str, Any], dict[str, Any]], Any]  # of a row's columns, of its document
 
 
-def forgetting(change: Change) -> Callable[[Mapping[str, Any]], bytes]:
+def forgetting(change: Change) -> Rebuilds:
     """A rebuild from rows that lost something on the way."""
 
-    def lossy(row: Mapping[str, Any]) -> bytes:
+    def lossy(row: Mapping[str, Any], line: bytes) -> bool:
         columns, document = dict(row), parse_jsonb(row["data"])
         change(columns, document)
-        return rebuild(columns | {"data": jsonb_text(document)})
+        return rebuild(columns | {"data": jsonb_text(document)}, line)
 
     return lossy
 
@@ -81,22 +81,22 @@ LOSSES: dict[str, Change] = {
 
 @pytest.mark.parametrize("change", LOSSES.values(), ids=LOSSES.keys())
 def test_a_mapping_that_forgets_anything_is_found(stage, change):
-    found = reverse(stage.batches("Feature"), forgetting(change))
+    found = reverse(stage.batches("Feature", also=("_source",)), forgetting(change))
     assert found.rows == 2
     assert found.examples == [(1, 2, "rebuilds another item")], "file and line say which"
     assert found.failed == 1
 
 
 def test_a_row_that_cannot_be_rebuilt_says_why(stage):
-    def broken(row: Mapping[str, Any]) -> bytes:
-        return rebuild(dict(row) | {"data": "{"})
+    def broken(row: Mapping[str, Any], line: bytes) -> bool:
+        return rebuild(dict(row) | {"data": "{"}, line)
 
-    found = reverse(stage.batches("Feature"), broken)
+    found = reverse(stage.batches("Feature", also=("_source",)), broken)
     assert found.failed == 2
     assert all(why.startswith("can't be rebuilt: ") for _, _, why in found.examples)
 
 
 def test_few_examples_are_kept_of_many_failures(settings):
     items = [plain("Feature", f"00000000-0000-4000-8000-{n:012d}") for n in range(3 * SHOWN)]
-    found = reverse(staged(settings, items).batches("Feature"), lambda row: b"")
+    found = reverse(staged(settings, items).batches("Feature", also=("_source",)), lambda row, line: False)
     assert (found.rows, found.failed, len(found.examples)) == (3 * SHOWN, 3 * SHOWN, SHOWN)

@@ -105,10 +105,15 @@ def selected(column: ColumnLike) -> sql.Composable:
     """The expression that reads a column in a form Arrow takes without loss."""
     name = sql.Identifier(column.name)
     if column.sql == "timestamptz":
-        return _TIME.format(name)
+        return seconds(column)
     if column.sql == "jsonb":
         return sql.SQL("{}::text").format(name)
     return name
+
+
+def seconds(column: ColumnLike) -> sql.Composed:
+    """The expression for a time's seconds since 1970, a numeric whose six decimals are its microseconds."""
+    return _TIME.format(sql.Identifier(column.name))
 
 
 def csv_type(column: ColumnLike) -> pa.DataType:

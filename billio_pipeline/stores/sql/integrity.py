@@ -97,4 +97,4 @@ def _all(alias: str, values: dict[str, str]) -> sql.Composable:
         sql.SQL("{}.{} = {}").format(sql.Identifier(alias), sql.Identifier(name), sql.Literal(text))
         for name, text in values.items()
     ]
-    return sql.SQL("({})").format(sql.SQL(" AND ").join(tests))
+    return sql.SQL("({})").format(sql.SQL(" AND ").join(tests)) if tests else sql.SQL("TRUE")

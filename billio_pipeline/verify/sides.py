@@ -1,0 +1,60 @@
+"""Both sides of a comparison as DuckDB views: `source`, the accepted staged rows, and `target`, what was read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+
+from billio_pipeline.model.entity import System
+
+UNKNOWN = "_unknown"
+
+
+def source_view(
+    db: duckdb.DuckDBPyConnection, system: System, staged: Mapping[str, Sequence[Path]], dropped: Path
+) -> None:
+    """View `source`: every staged row (Parquet by entity) less those in `dropped`, and its `_entity`."""
+    names = columns(system)
+    db.register("no_rows", system.arrow_schema().empty_table())
+    parts = [f"SELECT {literal(system.entities[0].name)} AS _entity, {names} FROM no_rows"]  # noqa: S608
+    for entity, paths in staged.items():
+        if paths:
+            listed = ", ".join([literal(str(path)) for path in paths])
+            parts.append(
+                f"SELECT {literal(entity)} AS _entity, {names} FROM read_parquet([{listed}]) r "  # noqa: S608
+                f"ANTI JOIN (SELECT file, line FROM read_parquet({literal(str(dropped))})) d "
+                "ON d.file = r._file AND d.line = r._line"
+            )
+    db.execute(f"CREATE TEMP VIEW source AS {' UNION ALL BY NAME '.join(parts)}")
+
+
+def target_view(db: duckdb.DuckDBPyConnection, system: System, target: Path) -> None:
+    """View `target`: the rows that were read back into one Parquet file."""
+    db.execute(f"CREATE TEMP VIEW target AS SELECT {columns(system)} FROM read_parquet({literal(str(target))})")  # noqa: S608
+
+
+def columns(system: System) -> str:
+    """The target's columns, quoted, in declared order."""
+    return ", ".join([name(column.name) for column in system.columns])
+
+
+def entity_of_row(system: System, alias: str) -> str:
+    """SQL that tells a target row's entity from its columns, `_unknown` when none fits."""
+    cases = []
+    for entity in system.entities:
+        column = {f.attribute: f.column for f in entity.fields}
+        tests = " AND ".join([f"{alias}.{name(column[a] or a)} = {literal(text)}" for a, text in entity.when.items()])
+        cases.append(f"WHEN {tests or 'TRUE'} THEN {literal(entity.name)}")
+    return f"CASE {' '.join(cases)} ELSE {literal(UNKNOWN)} END"
+
+
+def name(text: str) -> str:
+    """`text` as a quoted SQL name."""
+    return '"' + text.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """`text` as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
