@@ -75,3 +75,25 @@ class TargetError(TerminalError):
 
     code = "target"
     remedy = "Compare the target's schema with its declaration: billio schema status."
+
+
+class UnfitTarget(ConfigurationError):
+    """The target can't hold the system's tables: another table has the name, or the role lacks the right."""
+
+    code = "unfit_target"
+    remedy = "Name another database with --target, free the table's name, or grant the right; nothing was changed."
+
+
+class UsageError(ConfigurationError):
+    """A command line that can't be understood: an unknown command or option, a missing or impossible value."""
+
+    code = "usage"
+    remedy = "See --help of the command."
+
+
+class Interrupted(BillioError):
+    """Stopped by Ctrl-C or SIGTERM, at a safe point."""
+
+    code = "interrupted"
+    exit_code = 130
+    remedy = "Run the same command again: what was committed is kept, the rest is loaded."

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import groupby
+from itertools import count, groupby
 from typing import Any
 from uuid import UUID
 
@@ -90,12 +90,13 @@ class _Parity:
             note = "" if expected == found else f"differs in {', '.join(_differing(expected, found))}"
             arguments = {"type": row["type"], "id": row["id"]}
             yield ParityCase("withId", arguments, expected, found, expected == found, note)
-        nobody = str(UUID(int=0))
+        ids = (str(UUID(int=number)) for number in count())
+        nobody = next(each for each in ids if not self.staged.count("id = ?", each))
         found = self.store.with_id("Book", nobody)
         yield ParityCase("withId", {"type": "Book", "id": nobody}, None, found, found is None, "an id no item has")
 
     def _with_external_id(self) -> Iterator[ParityCase]:
-        for row in self._sample("withExternalId", "external_id IS NOT NULL"):
+        for row in self._sample("withExternalId", "external_id <> ''"):
             value = row["external_id"]
             old = self._ask("externalId", [value], self.staged.items("external_id = ?", value), forward=True)
             yield _compared("withExternalId", {"externalId": value}, old, self.store.with_external_id(value), "movedAt")

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from assets.billio.model import SYSTEM
+from billio_pipeline.codec.natural import to_natural
 from billio_pipeline.codec.wire import parse
 from billio_pipeline.errors import InputError
 from billio_pipeline.model.canonical import parse_jsonb
@@ -45,7 +46,9 @@ def micros(time: datetime) -> int:
 def from_row(row: Mapping[str, Any]) -> Plain:
     """The item of a row; `row` holds the codec's row values (times in µs, the document as JSON text)."""
     item: Plain = parse_jsonb(row[REST] or "{}")
-    item.pop(RESERVED, None)
+    notes = item.pop(RESERVED, {})
+    if isinstance(notes, dict) and (own := notes.get("was", {}).get(RESERVED)):
+        item[RESERVED] = to_natural(own, "", {})  # an attribute of the item's own that has the reserved name
     for column, each in FIELD_OF.items():
         value = row[column]
         if value is None:

@@ -126,6 +126,7 @@ def _rows(system: System, common: dict[str, Any]) -> dg.AssetsDefinition:
                 "quarantined": quarantined,
                 "unknown": summary["counts"].get(UNKNOWN, {}).get("source", 0),
                 "path": str(stage.quarantine),
+                "clock_jump": summary["clock_jump"],
                 "stage": str(stage.path),
             },
         )
@@ -230,6 +231,7 @@ def _loaded_metadata(system: System, result: Loaded) -> dict[str, Any]:
         "batches": result.batches,
         "retries": sum(result.retries.values()),
         "retries_by_code": result.retries,
+        "clock_jump": result.clock_jump,
         "bytes": result.bytes,
         "seconds": round(result.seconds, 3),
         "rows_per_second": round(rows / result.seconds) if result.seconds else 0,

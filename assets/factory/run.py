@@ -41,7 +41,8 @@ def markdown(columns: list[str], rows: list[list[Any]]) -> dg.MarkdownMetadataVa
     """A table as metadata."""
     import pandas as pd
 
-    return dg.MetadataValue.md(pd.DataFrame(rows, columns=columns).to_markdown(index=False))
+    frame = pd.DataFrame(rows, columns=columns, dtype=object)
+    return dg.MetadataValue.md(frame.to_markdown(index=False, missingval=""))
 
 
 def schema_metadata(system: System) -> dg.TableSchemaMetadataValue:

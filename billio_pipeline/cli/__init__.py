@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import typer
+from typer.exceptions import TyperException
 
 from billio_pipeline import logs
 from billio_pipeline.cli import quarantine, query, schema, stack
@@ -15,6 +16,7 @@ from billio_pipeline.cli.export import export
 from billio_pipeline.cli.migrate import migrate, verify
 from billio_pipeline.cli.output import Output
 from billio_pipeline.cli.plan import plan
+from billio_pipeline.errors import Interrupted, UsageError
 
 app = typer.Typer(
     name="billio",
@@ -37,9 +39,20 @@ app.command()(dev)
 
 def main() -> None:
     """The `billio` script."""
+    out = Output(json="--json" in sys.argv)
     try:
-        with Output(json="--json" in sys.argv).guarded():
+        with out.guarded():
             logs.configure()
+            raise SystemExit(_run())
     except typer.Exit as stop:  # nobody above us turns it into an exit code
         raise SystemExit(stop.exit_code) from None
-    app()
+
+
+def _run() -> int:
+    """The command's exit code. Raises UsageError where the command line can't be understood."""
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except TyperException as error:
+        raise UsageError(error.format_message()) from error
+    except typer.Abort:
+        raise Interrupted("stopped before the end") from None

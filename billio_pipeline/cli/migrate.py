@@ -6,6 +6,7 @@ import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated
 
 import typer
@@ -125,6 +126,8 @@ def execute(
     from resources.run_report import report_path, write_report
 
     _open(system, asked["export"], settings)
+    if asked.get("parity_table"):
+        _parity_table(system, asked["parity_table"], settings)
     dsn = resolve_target(settings, target)
     _reachable(dsn, settings)
     with recorded(settings) as instance:
@@ -159,8 +162,31 @@ def _reachable(dsn: str, settings: Settings) -> None:
 
 
 def _writable(report: Path | None) -> None:
-    if report and not report.absolute().parent.is_dir():
-        raise ConfigurationError(f"{report.parent} is no folder", remedy="Make it, or give --report another path.")
+    """Refuse a report that couldn't be written before anything is started for it."""
+    if report is None:
+        return
+    try:
+        with NamedTemporaryFile(dir=report.absolute().parent):
+            pass
+        if report.is_dir():
+            raise IsADirectoryError(f"{report} is a folder")
+    except OSError as error:
+        raise ConfigurationError(f"can't write {report}: {error}", remedy="Give --report another path.") from error
+
+
+def _parity_table(system: System, table: str, settings: Settings) -> None:
+    """Refuse a live table that can't answer the system's questions."""
+    from billio_pipeline.stores.dynamodb.client import dynamodb_client
+    from billio_pipeline.stores.objects.aws import explained
+
+    with explained(f"the DynamoDB table {table}"):
+        found = dynamodb_client(settings).describe_table(TableName=table)["Table"]
+    indexes = {index["IndexName"] for index in found.get("GlobalSecondaryIndexes", ())}
+    if lacking := [index.name for index in system.source.indexes if index.name not in indexes]:
+        raise ConfigurationError(
+            f"the table {table} lacks the indexes {', '.join(lacking)}",
+            remedy="Name the live table with --parity-table.",
+        )
 
 
 def command() -> str:

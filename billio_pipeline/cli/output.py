@@ -10,7 +10,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from billio_pipeline.errors import BillioError
+from billio_pipeline.errors import BillioError, Interrupted
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout; everything else goes to stderr.")
@@ -49,3 +49,5 @@ class Output:
             yield
         except BillioError as error:
             self.fail(error)
+        except KeyboardInterrupt:
+            self.fail(Interrupted("stopped before the end"))

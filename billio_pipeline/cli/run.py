@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -24,7 +25,7 @@ from rich.text import Text
 
 from billio_pipeline import logs, progress
 from billio_pipeline.cli.output import Output
-from billio_pipeline.errors import ConfigurationError
+from billio_pipeline.errors import ConfigurationError, Interrupted
 from billio_pipeline.model.entity import System
 from billio_pipeline.settings import Settings
 
@@ -46,6 +47,9 @@ class Rate(ProgressColumn):
         if speed is None:
             speed = task.completed / elapsed if elapsed else None
         return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
+
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -110,11 +114,31 @@ def run_job(
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         "resources": {"migration": {"config": migration}},
     }
+    definition = defs.resolve_job_def(f"{job}_{system.name}")
     with bars(out.console):
-        done = defs.resolve_job_def(f"{job}_{system.name}").execute_in_process(
-            instance=instance, run_config=config, raise_on_error=False
+        done = _stoppable(
+            lambda: definition.execute_in_process(instance=instance, run_config=config, raise_on_error=False)
         )
+        if progress.stopped():
+            raise Interrupted("stopped before the end")
     return run_result(instance, done.run_id, system)
+
+
+def _stoppable(work: Callable[[], T]) -> T:
+    """Run `work` in a thread, so that Ctrl-C reaches us wherever it is: it stops at its next safe point.
+
+    In the main thread the signal can be lost in a callback that swallows it, or break a library halfway.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="run") as pool:
+        running = pool.submit(work)
+        while True:
+            try:
+                return running.result(timeout=0.5)
+            except TimeoutError:
+                if running.done():
+                    raise
+            except KeyboardInterrupt:
+                progress.stop()
 
 
 def absolute(location: str) -> str:

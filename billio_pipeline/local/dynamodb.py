@@ -36,7 +36,7 @@ class DynamoDbServer:
         """Our process and its port, whoever started it; None when it doesn't answer."""
         try:
             port = int((self.folder / "port").read_text())
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             return None
         found = self._processes()
         return (found[0], port) if found and healthy(port) else None

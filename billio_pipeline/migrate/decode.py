@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
@@ -51,12 +52,15 @@ def decode(
     if workers == 1 or len(source.files) < 2 or stored < _WORTH_PROCESSES:
         return [_counted(decode_file(source, file, stage.system, stage.path, fast), progress) for file in source.files]
     counts: list[FileCounts] = []
-    with ProcessPoolExecutor(min(workers, len(source.files)), mp_context=get_context("spawn")) as pool:
+    processes = min(workers, len(source.files))
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_deaf) as pool:
         largest_first = sorted(source.files, key=lambda file: -(file.size or 0))
         waiting = {pool.submit(decode_file, source, file, stage.system, stage.path, fast) for file in largest_first}
         try:
             while waiting:
                 done, waiting = wait(waiting, return_when=FIRST_EXCEPTION, timeout=1.0)
+                if progress:
+                    progress(0)  # a safe point to stop at, however long a file takes
                 counts.extend(_counted(future.result(), progress) for future in done)
         except BrokenProcessPool as error:
             raise TransientError("a decoding process was killed, perhaps for want of memory") from error
@@ -64,6 +68,11 @@ def decode(
             for future in waiting:
                 future.cancel()
     return sorted(counts, key=lambda each: each.index)
+
+
+def _deaf() -> None:
+    """Ctrl-C is for the parent, who stops us in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def decode_file(source: Source, file: SourceFile, system: System, path: Path, fast: bool) -> FileCounts:

@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 
 from assets.billio.model import SYSTEM
-from billio_pipeline.errors import TargetError
+from billio_pipeline.errors import TargetError, UnfitTarget
 from billio_pipeline.model.tables import Check, SqlIndex
 from billio_pipeline.stores.sql import schema
 from billio_pipeline.stores.sql.drift import drift
@@ -192,8 +192,11 @@ def test_an_index_declared_later_is_the_only_step_applied(target):
 
 def test_a_table_that_cannot_take_the_rows_is_refused_and_named(target):
     run(target, "CREATE TABLE public.items (id uuid PRIMARY KEY, title text, rating text)")
-    with pytest.raises(TargetError, match=r"items can't take the rows") as caught:
+    with pytest.raises(UnfitTarget, match=r"items can't take the rows") as caught:
         schema.up(target, SYSTEM, phase="tables")
+    with target.connection() as connection:
+        made = connection.execute("SELECT to_regclass('public._billio_ledger')").fetchone()
+    assert made == (None,), "nothing was made beside it"
     assert "missing_column items.shelf" in caught.value.message
     assert "column_type items.rating: expected integer, found text" in caught.value.message
 
@@ -238,5 +241,5 @@ def test_a_role_without_the_right_to_create_is_told_so(dsn, settings, postgres_s
     with psycopg.connect(postgres_server.admin_dsn(dsn), autocommit=True) as admin:
         admin.execute("DROP SCHEMA public CASCADE")
         admin.execute("CREATE SCHEMA public")
-    with Target.open(dsn, settings, connections=1) as target, pytest.raises(TargetError, match="permission denied"):
+    with Target.open(dsn, settings, connections=1) as target, pytest.raises(UnfitTarget, match="permission denied"):
         schema.up(target, SYSTEM)

@@ -15,7 +15,7 @@ from typing import Literal
 import psycopg
 from psycopg import sql
 
-from billio_pipeline.errors import TargetError
+from billio_pipeline.errors import TargetError, UnfitTarget
 from billio_pipeline.model.entity import System
 from billio_pipeline.stores.sql import jobs
 from billio_pipeline.stores.sql.ddl import MIGRATIONS, Phase, Step, drop_index, qualified
@@ -66,6 +66,7 @@ class Run:
     ) -> None:
         self.target, self.system, self.retries, self.progress = target, system, retries, progress
         self.spelling = Spelling()
+        self.changed = False  # whether this run made anything yet
 
     def steps(self, phase: Phase | Literal["all"]) -> tuple[StepResult, ...]:
         everything = self._states()
@@ -75,6 +76,13 @@ class Run:
                 f"{self.target.name}: no table {', '.join(lacking)}", remedy="Run `billio schema up` first."
             )
         states = [state for state in everything if phase in ("all", state.step.phase)]
+        for state in states:
+            if state.blocking:  # before anything is made
+                raise UnfitTarget(
+                    f"{self.target.name}: table {state.step.table} can't take the rows: {state.why}",
+                    remedy="Move that table away, or alter it to what `billio schema plan` shows; nothing was changed.",
+                    migration=state.step.name,
+                )
         results: dict[str, StepResult] = {}
         # Constraints are added before any is validated, and all jobs run while we wait for the first.
         started: list[_Started] = []
@@ -89,6 +97,9 @@ class Run:
         return tuple(results[state.step.name] for state in states)
 
     def _told(self, result: StepResult) -> StepResult:
+        if result.outcome == "failed" and result.step.kind == "table" and not self.changed:
+            raise UnfitTarget(f"{self.target.name}: {result.step.name}: {result.message}", sqlstate=result.sqlstate)
+        self.changed = self.changed or result.outcome == "applied"
         if result.outcome == "failed" and result.step.kind == "table":
             raise TargetError(
                 f"{self.target.name}: {result.step.name}: {result.message}",
