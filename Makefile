@@ -17,8 +17,8 @@ setup: $(READY) ## Make .venv from requirements.lock; done already, it takes no 
 demo: $(READY) ## From a seeded DynamoDB table to a verified SQL table, with a report
 	@$(BIN)/billio demo
 
-test: $(READY) ## All tests, on a stack and ports of their own
-	@$(BIN)/python -m pytest -n 2 -q
+test: $(READY) ## All tests but the few marked slow, on a stack and ports of their own
+	@$(BIN)/python -m pytest -n 4 --dist worksteal -q -m "not slow"
 
 dev: $(READY) ## The Dagster UI on http://127.0.0.1:3000, with data; Ctrl-C stops all of it
 	@$(BIN)/billio dev

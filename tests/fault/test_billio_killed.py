@@ -74,6 +74,7 @@ def watch(dsql_database: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+@pytest.mark.slow
 def test_a_run_killed_three_times_over_ends_with_the_same_rows(
     environment: dict[str, str], watch: psycopg.Connection, tmp_path: Path
 ) -> None:
