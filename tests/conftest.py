@@ -31,7 +31,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Forget the user's own stack and accounts; the controlling process opens the run's folder."""
     aws = "aws" in config.getoption("-m")
     for name in list(os.environ):
-        if name not in KEPT and (name.startswith(OURS) or (name.startswith("AWS_") and not aws)):
+        if (
+            name not in KEPT
+            and not (aws and name == "BILLIO_DSQL_ENDPOINT")
+            and (name.startswith(OURS) or (name.startswith("AWS_") and not aws))
+        ):
             del os.environ[name]
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "yes"
     if not aws:
