@@ -37,7 +37,7 @@ from billio_pipeline.migrate.batch import Batch, compare
 from billio_pipeline.migrate.load import Loaded, Loader
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.sql.dsql_mode import Faults
-from billio_pipeline.stores.sql.retry import Backoff, run_transaction
+from billio_pipeline.stores.sql.retry import Backoff, Retries, run_transaction
 from billio_pipeline.stores.sql.target import Target
 
 FATES = ("well", "crash before COMMIT", "crash after COMMIT", "conflict at COMMIT", "answer lost")
@@ -263,11 +263,10 @@ def test_the_protocol_holds_whatever_happens(world: World) -> None:
 
 
 def _elsewhere(world: World) -> Callable[[Any, Batch], None]:
-    """Record the batch at once, in a transaction of its own."""
+    """Record the batch in a transaction of its own, which may conflict as any other and is repeated as any other."""
 
     def record(_: Any, batch: Batch) -> None:
-        with world.target.connection() as other:
-            RECORD(other, batch)
+        run_transaction(world.target, lambda other: RECORD(other, batch), retries=Retries())
 
     return record
 
