@@ -40,6 +40,8 @@ from billio_pipeline.stores.sql.dsql_mode import Faults
 from billio_pipeline.stores.sql.retry import Backoff, Retries, run_transaction
 from billio_pipeline.stores.sql.target import Target
 
+pytestmark = pytest.mark.slow
+
 FATES = ("well", "crash before COMMIT", "crash after COMMIT", "conflict at COMMIT", "answer lost")
 CRASHES = {fate for fate in FATES if fate.startswith("crash")}
 RECORD = ledger.record
