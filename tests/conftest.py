@@ -20,8 +20,14 @@ CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 OURS = ("BILLIO_", "DSQL_", "DAGSTER_", "PG")
 KEPT = {servers.RUN, "BILLIO_REQUIRE_UI", "BILLIO_WRITE_SCREENSHOTS"}
 
+# In CI the same commit tries the same examples; at home each run tries others.
 hypothesis_settings.register_profile(
-    "default", max_examples=200, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "default",
+    max_examples=200,
+    deadline=None,
+    print_blob=True,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 hypothesis_settings.register_profile("quick", hypothesis_settings.get_profile("default"), max_examples=25)
 hypothesis_settings.load_profile("default")
@@ -53,7 +59,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         servers.end_run(Path(os.environ.pop(servers.RUN)))
 
 
+LONGEST_FIRST = ("ui", "scenario", "fault", "property", "unit")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deal the modules out to the workers, each taking its longest first, so that none is left alone at the end."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, len(places)))
+    modules = list(dict.fromkeys(item.path for item in items))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    dealt = [path for hand in range(workers) for path in modules[hand::workers]]
+    items.sort(key=lambda item: dealt.index(item.path))
     if "aws" not in config.getoption("-m"):
         for item in items:
             if item.get_closest_marker("aws"):
@@ -64,6 +80,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [report for report in terminalreporter.stats.get("skipped", []) if "no Chromium" in str(report.longrepr)]
     if skipped:
         terminalreporter.write_sep("!", f"{len(skipped)} UI tests were SKIPPED: no Chromium on PATH", yellow=True)
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """Each test leaves the environment as it found it: commands run in-process hand addresses on by it."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

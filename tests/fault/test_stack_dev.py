@@ -20,6 +20,8 @@ from servers import working_below
 from billio_pipeline.local.ports import free_port, is_free
 from billio_pipeline.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 DEV = [sys.executable, "-c", "import typer; from billio_pipeline.cli.dev import dev; typer.run(dev)", "--no-demo"]
 
 # A program with a child and a grandchild, none of which heeds SIGINT: only the group's end is their end.

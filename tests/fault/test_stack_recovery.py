@@ -16,6 +16,8 @@ from billio_pipeline.local.stack import Stack
 from billio_pipeline.local.state import StackState, save
 from billio_pipeline.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def taken() -> Iterator[int]:

@@ -48,10 +48,17 @@ def test_a_block_is_the_same_by_either_path_whatever_its_lines(lines):
 def test_plain_items_take_the_fast_path(items):
     block = both([grammar.written(each) for each in items])
     assert not block.refused
-    # Names that JSON has to escape are left to the exact path, as are the rewritten type and the reserved name.
-    escaped = ["$dynamodb" in each or any(n != json.dumps(n, ensure_ascii=False)[1:-1] for n in each) for each in items]
-    expected = sum(not odd and each["type"] != {"S": "Movie"} for odd, each in zip(escaped, items, strict=True))
-    assert block.fast == expected
+    assert block.fast == sum(not _left_to_the_exact_path(each) for each in items)
+
+
+def _left_to_the_exact_path(each: dict) -> bool:
+    """The rewritten type, the reserved name, names JSON has to escape, and strings that look like the end of a name."""
+    return (
+        each["type"] == {"S": "Movie"}
+        or "$dynamodb" in each
+        or any(name != json.dumps(name, ensure_ascii=False)[1:-1] for name in each)
+        or '":' in json.dumps(each, separators=(",", "=")).replace('\\"', "")
+    )
 
 
 # Each of these was once taken by the fast path, or could be: the exact path refuses it, or reads something else.

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import psycopg
 import pytest
 
@@ -23,14 +24,6 @@ def counted() -> dg.MaterializeResult:
 with dg.DagsterInstance.get() as instance:
     assert dg.materialize([counted], instance=instance).success
 """
-READ = """
-import dagster as dg
-
-with dg.DagsterInstance.get() as instance:
-    event = instance.get_latest_materialization_event(dg.AssetKey("counted"))
-    print(len(instance.get_runs()), event.asset_materialization.metadata["rows"].value)
-    print(instance.get_ref())
-"""
 
 
 @pytest.fixture
@@ -39,25 +32,38 @@ def dagster_home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def in_a_new_process(code: str, home: Path, **env: str) -> str:
+def write_in_a_new_process(home: Path, **env: str) -> None:
     environment = os.environ | {"DAGSTER_HOME": str(home)} | env
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", WRITE], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
-def test_runs_are_kept_in_sqlite_without_a_url(dagster_home: Path) -> None:
-    in_a_new_process(WRITE, dagster_home)
-    assert in_a_new_process(READ, dagster_home).startswith("1 7")
+def read(home: Path, monkeypatch: pytest.MonkeyPatch, **env: str) -> tuple[int, object, str]:
+    """Number of runs, the rows materialised last, and the instance's reference, as this process finds them."""
+    for name, value in ({"DAGSTER_HOME": str(home)} | env).items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.get() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("counted"))
+        assert event is not None
+        assert event.asset_materialization is not None
+        rows = event.asset_materialization.metadata["rows"].value
+        return instance.get_runs_count(), rows, str(instance.get_ref())
+
+
+def test_runs_are_kept_in_sqlite_without_a_url(dagster_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_in_a_new_process(dagster_home)
+    assert read(dagster_home, monkeypatch)[:2] == (1, 7)
     assert (dagster_home / "history" / "runs.db").exists()
 
 
-def test_runs_are_kept_in_postgresql_when_its_url_is_set(dagster_home: Path, postgres_database: str) -> None:
+def test_runs_are_kept_in_postgresql_when_its_url_is_set(
+    dagster_home: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = {"BILLIO_DAGSTER_POSTGRES_URL": postgres_database}
-    in_a_new_process(WRITE, dagster_home, **url)
-    read = in_a_new_process(READ, dagster_home, **url)
-    assert read.startswith("1 7")
-    assert postgres_database not in read, "the password is in the reference handed to child processes"
+    write_in_a_new_process(dagster_home, **url)
+    runs, rows, reference = read(dagster_home, monkeypatch, **url)
+    assert (runs, rows) == (1, 7)
+    assert postgres_database not in reference, "the password is in the reference handed to child processes"
     assert not (dagster_home / "history").exists()
     with psycopg.connect(postgres_database) as connection:
         assert connection.execute("SELECT count(*) FROM runs").fetchone() == (1,)
