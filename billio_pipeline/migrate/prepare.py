@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import Any
 
@@ -25,13 +24,8 @@ def prepare(source: Source, system: System, settings: Settings, run: str, progre
     and nothing may be loaded.
     """
     source = repairs.repaired(source, repairs.kept(settings.home, system.name, source.id))
-    stage = stages.create(settings.home, system, source.id, run)
-    try:
-        with room(stage.path):
-            stage.complete(_summary(source, stage, settings, progress))
-    except BaseException:
-        shutil.rmtree(stage.path, ignore_errors=True)  # what was decoded so far is of no use, and may be large
-        raise
+    with stages.filling(settings.home, system, source.id, run) as stage, room(stage.path):
+        stage.complete(_summary(source, stage, settings, progress))
     stages.prune(settings.home, system, source.id, run)
     return stage
 

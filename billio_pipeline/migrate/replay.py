@@ -169,19 +169,19 @@ def _load(work: Stage, target: Target, entity: str, settings: Settings) -> Loade
 def _merged(stage: Stage, work: Stage, settings: Settings) -> Stage:
     """A new stage of the export: the old one's rows, and the replayed ones under file indexes of their own."""
     export_id = stage.summary["export"]["id"]
-    merged = stages.create(settings.home, stage.system, export_id, f"replay-{uuid.uuid4().hex[:12]}")
-    for each in (stage, work):
-        for entity in stage.system.entities:
-            for path in each.rows(entity.name):
-                _link(path, merged.path / "rows" / entity.name / path.name)
-    for path in work.refused():
-        _link(path, merged.path / "refused" / path.name)
-    dropped = pa.concat_tables([pq.read_table(stage.dropped), pq.read_table(work.dropped)])
-    pq.write_table(dropped, merged.dropped, compression="zstd")
-    shutil.copyfile(work.quarantine, merged.quarantine)
-    names = [*stage.files(), *stage.files()]
-    counts = _counts(stage.summary["counts"], work.summary["counts"])
-    merged.complete({**stage.summary, "files": names, "counts": counts, "replay_of": str(stage.path)})
+    with stages.filling(settings.home, stage.system, export_id, f"replay-{uuid.uuid4().hex[:12]}") as merged:
+        for each in (stage, work):
+            for entity in stage.system.entities:
+                for path in each.rows(entity.name):
+                    _link(path, merged.path / "rows" / entity.name / path.name)
+        for path in work.refused():
+            _link(path, merged.path / "refused" / path.name)
+        dropped = pa.concat_tables([pq.read_table(stage.dropped), pq.read_table(work.dropped)])
+        pq.write_table(dropped, merged.dropped, compression="zstd")
+        shutil.copyfile(work.quarantine, merged.quarantine)
+        names = [*stage.files(), *stage.files()]
+        counts = _counts(stage.summary["counts"], work.summary["counts"])
+        merged.complete({**stage.summary, "files": names, "counts": counts, "replay_of": str(stage.path)})
     stages.prune(settings.home, stage.system, export_id)
     return merged
 

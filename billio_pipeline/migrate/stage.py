@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 
 from billio_pipeline.errors import ConfigurationError, InputError
 from billio_pipeline.model.entity import System
@@ -52,6 +54,8 @@ QUARANTINE = pa.schema(
 
 # Older stages of the same export that are kept beside the newest, for runs that still read them.
 _KEPT = 3
+# Locked by the process that fills the stage, so that one left by a killed process is told from one being filled.
+_FILLING = "filling.lock"
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,19 @@ def create(home: Path, system: System, export_id: str, run: str) -> Stage:
     return Stage(path, system)
 
 
+@contextmanager
+def filling(home: Path, system: System, export_id: str, run: str) -> Iterator[Stage]:
+    """A new stage, to be completed within the block; what a failure leaves of it is removed, for it may be large."""
+    stage = create(home, system, export_id, run)
+    with FileLock(stage.path / _FILLING):
+        try:
+            yield stage
+        except BaseException:
+            shutil.rmtree(stage.path, ignore_errors=True)
+            raise
+    (stage.path / _FILLING).unlink(missing_ok=True)
+
+
 def find(home: Path, system: System, export_id: str, run: str) -> Stage:
     """This run's own stage of the export, else the newest complete one. Raises InputError when there is none."""
     folder = home / "stage" / system.name / export_id
@@ -147,10 +164,15 @@ def find(home: Path, system: System, export_id: str, run: str) -> Stage:
 def prune(home: Path, system: System, export_id: str, own: str = "") -> None:
     """Remove stages of this export beyond the newest few, so that reruns don't fill the disk; never the `own` run's.
 
-    Newest by the clock, which may have been set back since: hence the exception.
+    Newest by the clock, which may have been set back since: hence the exception. What killed processes left of stages
+    they were filling goes too, of whatever export.
     """
     folder = home / "stage" / system.name / export_id
     by_age = sorted(folder.glob("*/summary.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for summary in by_age[_KEPT:]:
         if summary.parent.name != own:
             shutil.rmtree(summary.parent, ignore_errors=True)
+    for lock in (home / "stage" / system.name).glob(f"*/*/{_FILLING}"):
+        with suppress(Timeout), FileLock(lock, timeout=0):
+            if not (lock.parent / "summary.json").exists():
+                shutil.rmtree(lock.parent, ignore_errors=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from exports import write_export
@@ -63,6 +66,22 @@ def test_only_the_newest_few_stages_of_an_export_are_kept(settings, source):
         os.utime(made.path / "summary.json", (1_000_000 + run, 1_000_000 + run))
     stages.prune(settings.home, SYSTEM, source.id)
     assert sorted(path.name for path in made.path.parent.iterdir()) == ["2", "3", "4"]
+
+
+def test_what_killed_runs_left_half_filled_is_removed_and_what_is_being_filled_stays(settings, source):
+    fill = "import sys, time; from pathlib import Path; from billio_pipeline.migrate import stage as stages\n"
+    fill += "from assets.billio.model import SYSTEM\n"
+    fill += "with stages.filling(Path(sys.argv[1]), SYSTEM, 'another export', 'run') as stage:\n"
+    fill += "    print(stage.path, flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", fill, str(settings.home)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        path = Path(other.stdout.readline().strip())
+        stages.prune(settings.home, SYSTEM, source.id)
+        assert path.exists()
+        other.kill()
+        other.wait()
+    stages.prune(settings.home, SYSTEM, source.id)
+    assert not path.exists()
 
 
 def test_what_a_killed_try_of_the_same_run_left_is_replaced(settings, source):
