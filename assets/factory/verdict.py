@@ -23,6 +23,7 @@ from billio_pipeline import progress
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.migrate.stage import Stage
 from billio_pipeline.model.entity import System
+from billio_pipeline.room import room
 from billio_pipeline.stores.sql import fingerprint as in_target
 from billio_pipeline.stores.sql.readback import read_table
 from billio_pipeline.stores.sql.target import Target
@@ -58,10 +59,16 @@ def require_table(target: Target, system: System) -> None:
 def judge(stage: Stage, target: Target, mode: Mode = "auto") -> Verdict:
     """Compare the whole target table with every staged row. Writes verdict.json into the stage.
 
-    Raises ConfigurationError when the target has no such table, or can't do what an explicit `mode` needs.
+    Raises ConfigurationError when the target has no such table, or can't do what an explicit `mode` needs, or when the
+    disk is full.
     """
+    require_table(target, stage.system)
+    with room(stage.path):
+        return _judged(stage, target, mode)
+
+
+def _judged(stage: Stage, target: Target, mode: Mode) -> Verdict:
     system = stage.system
-    require_table(target, system)
     folder = stage.path / "verdict"
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from assets.billio.model import SYSTEM
 from assets.factory import verdict as verdicts
 from assets.factory.verdict import judge
 from billio_pipeline.cli import app
+from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.migrate.stage import Stage
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.sql.target import Target
@@ -197,3 +199,14 @@ def test_large_tables_are_joined_part_by_part_with_the_same_result(settings: Set
     assert results[0] == results[1] == results[2]
     assert sum(counts["missing"] for counts in results[0][0].values()) == 7
     assert not list(stage.path.glob("d.parts")), "nothing is left behind"
+
+
+def test_a_full_disk_is_told_with_its_remedy(loaded: Any) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(ConfigurationError, match="no space is left for"):
+            judge(*loaded)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert judge(*loaded).total("different") == 0
