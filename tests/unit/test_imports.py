@@ -24,7 +24,7 @@ ROOMS = {  # room → the other rooms of the engine it may import; one not named
     "clock": set(),
     "progress": {"errors"},
 }
-LOOKS_BACK = ("definitions", "cli")  # the composition root and the command line may import all
+LOOKS_BACK = ("definitions", "cli", "__main__")  # the composition root and the command line may import all
 FILES = [path for top in ("billio_pipeline", "assets", "resources") for path in sorted((ROOT / top).rglob("*.py"))]
 
 
