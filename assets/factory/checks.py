@@ -9,16 +9,15 @@ import dagster as dg
 from assets.factory.run import explained, markdown, stage_of
 from assets.factory.verdict import judge, require_table
 from billio_pipeline import progress
-from billio_pipeline.codec.compile import compile
-from billio_pipeline.codec.rebuild import rebuilds
+from billio_pipeline.migrate.reverse import reversed_rows
 from billio_pipeline.migrate.stage import Stage
 from billio_pipeline.model.entity import System
 from billio_pipeline.report.checks import CHECKS
+from billio_pipeline.settings import Settings
 from billio_pipeline.stores.sql import integrity
 from billio_pipeline.stores.sql.drift import drift
 from billio_pipeline.stores.sql.target import Target
 from billio_pipeline.verify.reconcile import Verdict
-from billio_pipeline.verify.reversible import reverse
 from resources.dynamodb import DynamoDBResource
 from resources.migration import MigrationResource
 from resources.sql import SqlTargetResource
@@ -84,18 +83,15 @@ def _rows(system: System) -> dg.AssetChecksDefinition:
 
 
 def _reversible(system: System, stage: Stage, selected: Any) -> Iterator[dg.AssetCheckResult]:
-    codec = compile(system)
-    files = stage.files()
-    for entity in system.entities:
-        key = dg.AssetKey([system.name, "rows", entity.name])
-        if dg.AssetCheckKey(key, "reversible") not in selected:
-            continue
-        started = time.perf_counter()
-        found = reverse(stage.batches(entity.name, also=("_source",)), rebuilds(codec, entity))
-        progress.tell("rebuild", found.rows)
+    keys = {entity.name: dg.AssetKey([system.name, "rows", entity.name]) for entity in system.entities}
+    wanted = [name for name, key in keys.items() if dg.AssetCheckKey(key, "reversible") in selected]
+    started, files, workers = time.perf_counter(), stage.files(), Settings.from_env().workers
+    for name, found in reversed_rows(
+        stage, wanted, workers=workers, progress=lambda rows: progress.tell("rebuild", rows)
+    ).items():
         examples = [[files[file], line, why] for file, line, why in found.examples]
         yield dg.AssetCheckResult(
-            asset_key=key,
+            asset_key=keys[name],
             check_name="reversible",
             passed=found.failed == 0,
             metadata={

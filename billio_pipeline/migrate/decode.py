@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,10 +12,10 @@ import pyarrow.parquet as pq
 
 from billio_pipeline.codec.compile import Refused, compile
 from billio_pipeline.codec.decode import Decoder
-from billio_pipeline.errors import TransientError
 from billio_pipeline.migrate.groups import RowGroups
 from billio_pipeline.migrate.stage import REFUSED, UNKNOWN, Stage
 from billio_pipeline.model.entity import System
+from billio_pipeline.processes import spread
 from billio_pipeline.stores.dynamodb.source import Source, SourceFile
 
 # Below this many stored bytes, starting worker processes costs more than they save (about 0.7 s each).
@@ -51,28 +47,11 @@ def decode(
     stored = sum(file.size or 0 for file in source.files)
     if workers == 1 or len(source.files) < 2 or stored < _WORTH_PROCESSES:
         return [_counted(decode_file(source, file, stage.system, stage.path, fast), progress) for file in source.files]
-    counts: list[FileCounts] = []
-    processes = min(workers, len(source.files))
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_deaf) as pool:
-        largest_first = sorted(source.files, key=lambda file: -(file.size or 0))
-        waiting = {pool.submit(decode_file, source, file, stage.system, stage.path, fast) for file in largest_first}
-        try:
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_EXCEPTION, timeout=1.0)
-                if progress:
-                    progress(0)  # a safe point to stop at, however long a file takes
-                counts.extend(_counted(future.result(), progress) for future in done)
-        except BrokenProcessPool as error:
-            raise TransientError("a decoding process was killed, perhaps for want of memory") from error
-        finally:
-            for future in waiting:
-                future.cancel()
+    largest_first = sorted(source.files, key=lambda file: -(file.size or 0))
+    calls = [(source, file, stage.system, stage.path, fast) for file in largest_first]
+    safe_point = (lambda: progress(0)) if progress else (lambda: None)
+    counts = [_counted(each, progress) for each in spread(decode_file, calls, workers, safe_point)]
     return sorted(counts, key=lambda each: each.index)
-
-
-def _deaf() -> None:
-    """Ctrl-C is for the parent, who stops us in order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def decode_file(source: Source, file: SourceFile, system: System, path: Path, fast: bool) -> FileCounts:

@@ -101,18 +101,27 @@ class Stage:
 
     def batches(self, entity: str, also: tuple[str, ...] = ("_hash",)) -> Iterator[tuple[int, pa.Table]]:
         """(file index, rows with `_line` and the columns named in `also`) per staged row group, less dropped rows."""
-        columns = [c.name for c in self.system.columns] + ["_line", *also]
         dropped = self._dropped_lines(entity)
         for path in self.rows(entity):
-            index = int(path.stem)
-            gone = dropped.get(index)
-            with pq.ParquetFile(path) as file:
-                for group in range(file.num_row_groups):
-                    table = file.read_row_group(group, columns=columns)
-                    if gone is not None:
-                        table = table.filter(pa.compute.invert(pa.compute.is_in(table["_line"], gone)))
-                    if table.num_rows:
-                        yield index, table
+            yield from self._batches_of(path, dropped, also)
+
+    def batches_of(self, entity: str, path: Path, also: tuple[str, ...]) -> Iterator[tuple[int, pa.Table]]:
+        """As `batches`, of one of its `rows`."""
+        return self._batches_of(path, self._dropped_lines(entity), also)
+
+    def _batches_of(
+        self, path: Path, dropped: dict[int, pa.Array], also: tuple[str, ...]
+    ) -> Iterator[tuple[int, pa.Table]]:
+        columns = [c.name for c in self.system.columns] + ["_line", *also]
+        index = int(path.stem)
+        gone = dropped.get(index)
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=columns)
+                if gone is not None:
+                    table = table.filter(pa.compute.invert(pa.compute.is_in(table["_line"], gone)))
+                if table.num_rows:
+                    yield index, table
 
     def _dropped_lines(self, entity: str) -> dict[int, pa.Array]:
         table = pq.read_table(self.dropped, columns=["file", "line"], filters=[("entity", "=", entity)])

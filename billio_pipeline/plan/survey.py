@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 import orjson
@@ -15,6 +13,7 @@ from billio_pipeline.codec.wire import parse
 from billio_pipeline.migrate.stage import Stage
 from billio_pipeline.model.refusal import Refusal
 from billio_pipeline.plan.places import Profile
+from billio_pipeline.processes import spread
 
 # Lines below which starting worker processes costs more than they save.
 _WORTH_PROCESSES = 50_000
@@ -42,13 +41,9 @@ def survey(stage: Stage, *, workers: int) -> Survey:
     """The profile of every line of a complete stage, one process per staged file where that pays."""
     files = [(entity.name, path) for entity in stage.system.entities for path in stage.rows(entity.name)]
     total = Survey()
-    if workers > 1 and stage.summary["export"]["items"] >= _WORTH_PROCESSES:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for part in pool.map(accepted, *zip(*files, strict=True)) if files else ():
-                total.add(part)
-    else:
-        for entity, path in files:
-            total.add(accepted(entity, path))
+    worth_it = stage.summary["export"]["items"] >= _WORTH_PROCESSES
+    for part in spread(accepted, files, workers if worth_it else 1):
+        total.add(part)
     for path in stage.refused():
         total.add(refused(path))
     return total

@@ -21,6 +21,11 @@ class Reversal:
     failed: int = 0
     examples: list[tuple[int, int, str]] = field(default_factory=list)
 
+    def add(self, other: Reversal) -> None:
+        self.rows += other.rows
+        self.failed += other.failed
+        self.examples = sorted([*self.examples, *other.examples])[:SHOWN]
+
 
 def reverse(batches: Iterable[tuple[int, pa.Table]], rebuilds: Rebuilds) -> Reversal:
     """Rebuild every row of `batches` (file index, rows with `_line` and `_source`)."""

@@ -13,16 +13,17 @@ ROOMS = {  # room → the other rooms of the engine it may import; one not named
     "codec": {"model", "errors"},
     "stores": {"model"} | EVERYWHERE,
     "verify": {"model", "duck", "errors"},
-    "migrate": {"model", "codec", "stores", "duck"} | EVERYWHERE,
+    "migrate": {"model", "codec", "stores", "verify", "duck", "processes"} | EVERYWHERE,
     "local": {"model", "stores"} | EVERYWHERE,
     "report": {"model"} | EVERYWHERE,
-    "plan": {"model", "codec", "migrate", "stores", "report", "duck"} | EVERYWHERE,
+    "plan": {"model", "codec", "migrate", "stores", "report", "duck", "processes"} | EVERYWHERE,
     "logs": {"report", "errors"},  # report.text takes secrets out
     "settings": {"errors"},
     "duck": {"errors"},  # how a DuckDB connection is opened
     "room": {"errors"},
     "clock": set(),
     "progress": {"errors"},
+    "processes": {"errors"},
 }
 LOOKS_BACK = ("definitions", "cli", "__main__")  # the composition root and the command line may import all
 FILES = [path for top in ("billio_pipeline", "assets", "resources") for path in sorted((ROOT / top).rglob("*.py"))]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from staging import staged
 from wire import plain
@@ -13,6 +15,7 @@ from wire import plain
 from assets.billio.model import SYSTEM
 from billio_pipeline.codec.compile import compile
 from billio_pipeline.codec.rebuild import rebuilds
+from billio_pipeline.migrate.reverse import reversed_rows
 from billio_pipeline.model.canonical import jsonb_text, parse_jsonb
 from billio_pipeline.verify.reversible import SHOWN, Rebuilds, reverse
 
@@ -100,3 +103,21 @@ def test_few_examples_are_kept_of_many_failures(settings):
     items = [plain("Feature", f"00000000-0000-4000-8000-{n:012d}") for n in range(3 * SHOWN)]
     found = reverse(staged(settings, items).batches("Feature", also=("_source",)), lambda row, line: False)
     assert (found.rows, found.failed, len(found.examples)) == (3 * SHOWN, 3 * SHOWN, SHOWN)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_row_damaged_in_any_file_is_found_by_one_process_or_several(settings, monkeypatch, workers):
+    monkeypatch.setattr("billio_pipeline.migrate.reverse._WORTH_PROCESSES", 0)
+    stage = staged(
+        settings, *[[plain(key=f"0000000{file}-0000-4000-8000-{n:012d}") for n in range(3)] for file in "123"]
+    )
+    second = stage.rows("Book")[1]
+    table = pq.read_table(second)
+    shelves = pa.array(["damaged" if line == 2 else "Read" for line in table["_line"].to_pylist()])
+    pq.write_table(table.set_column(table.column_names.index("shelf"), "shelf", shelves), second)
+    told: list[int] = []
+    found = reversed_rows(stage, ["Book", "Feature"], workers=workers, progress=told.append)
+    assert (found["Book"].rows, found["Book"].failed) == (9, 1)
+    assert found["Book"].examples == [(1, 2, "rebuilds another item")]
+    assert found["Feature"].rows == 0
+    assert sum(told) == 9
