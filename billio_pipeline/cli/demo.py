@@ -67,10 +67,10 @@ def _fill(settings: Settings, endpoint: str, items: int, console: Console) -> No
     """A fresh table with invented items, a few of which deserve quarantine."""
     from dataclasses import replace
 
-    from assets.billio.client_form import for_client
     from assets.billio.generator import generate, planted
     from assets.billio.model import TABLE
     from billio_pipeline.stores.dynamodb.client import create_table, dynamodb_client, put_items
+    from billio_pipeline.stores.dynamodb.client_form import for_client
 
     client = dynamodb_client(replace(settings, dynamodb_endpoint=endpoint))
     if TABLE.name in client.list_tables()["TableNames"]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from billio_pipeline.codec.natural import Types, escape, to_natural, to_wire
+from billio_pipeline.codec.natural import Types, escape, plain_wire, to_natural, to_wire
 from billio_pipeline.codec.rewrite import applies, rewritten, rewritten_text
 from billio_pipeline.codec.wire import Item
 from billio_pipeline.model.canonical import canonical_value, jsonb_text, parse_jsonb
@@ -108,7 +108,10 @@ class Codec:
         notes = document.pop(RESERVED, {})
         types: Types = notes.get("types", {})
         was: dict[str, Any] = notes.get("was", {})
-        item: Item = {n: to_wire(v, f"/{escape(n)}", types) for n, v in document.items()}
+        if types:
+            item: Item = {n: to_wire(v, f"/{escape(n)}", types) for n, v in document.items()}
+        else:
+            item = {n: {"S": v} if type(v) is str else plain_wire(v) for n, v in document.items()}
         for column, outer, name, write in self._puts[entity.name]:
             if (value := row[column]) is not None:
                 (_holder(item, outer) if outer else item)[name] = write(value)

@@ -38,17 +38,17 @@ def to_natural(wire: dict[str, Any], at: str, types: Types) -> Any:
 def to_wire(value: Any, at: str, types: Types) -> dict[str, Any]:
     """The wire value that `to_natural` made `value` from."""
     if not types:
-        return _plain_wire(value)
+        return plain_wire(value)
     if tag := types.get(at):
         return {tag: [_text(each) for each in value] if tag == "NS" else value}
     if isinstance(value, list):
         return {"L": [to_wire(each, f"{at}/{index}", types) for index, each in enumerate(value)]}
     if isinstance(value, dict):
         return {"M": {n: to_wire(each, f"{at}/{escape(n)}", types) for n, each in value.items()}}
-    return _plain_wire(value)
+    return plain_wire(value)
 
 
-def _plain_wire(value: Any) -> dict[str, Any]:
+def plain_wire(value: Any) -> dict[str, Any]:
     """The wire value of natural JSON that says all: no type is noted anywhere in it."""
     if isinstance(value, str):
         return {"S": value}
@@ -57,9 +57,9 @@ def _plain_wire(value: Any) -> dict[str, Any]:
     if value is None:
         return {"NULL": True}
     if isinstance(value, list):
-        return {"L": [_plain_wire(each) for each in value]}
+        return {"L": [plain_wire(each) for each in value]}
     if isinstance(value, dict):
-        return {"M": {name: _plain_wire(each) for name, each in value.items()}}
+        return {"M": {name: {"S": each} if type(each) is str else plain_wire(each) for name, each in value.items()}}
     return {"N": _text(value)}
 
 

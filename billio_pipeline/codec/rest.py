@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from billio_pipeline.codec.wire import MAX_DEPTH
 from billio_pipeline.model.canonical import jsonb_text
+from billio_pipeline.model.size import MAX_DEPTH
 
 # Typed scalars whose JSON text is already what jsonb prints: nothing escaped, numbers plainly written. The quote before
 # the tag follows a brace, so it opens a name: a string can't hold one that no backslash precedes.

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from billio_pipeline.codec.layout import Layout, Mask, Part, Place, Whole
 from billio_pipeline.codec.rest import RestTexts
 from billio_pipeline.codec.shape import ABSENT
-from billio_pipeline.codec.wire import MAX_ITEM_BYTES
 from billio_pipeline.model.canonical import jsonb_text
+from billio_pipeline.model.size import MAX_ITEM_BYTES
 from billio_pipeline.model.types import LogicalType
 
 _QUOTE, _COLON, _SPACE = b'": '

@@ -5,7 +5,8 @@ from __future__ import annotations
 from psycopg import Connection
 
 from billio_pipeline.migrate.batch import Batch
-from billio_pipeline.stores.sql.retry import Retries, repeat
+from billio_pipeline.stores.retry import Retries
+from billio_pipeline.stores.sql.retry import repeat
 from billio_pipeline.stores.sql.target import Target
 
 _INSERT = """

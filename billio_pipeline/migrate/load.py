@@ -25,7 +25,8 @@ from billio_pipeline.migrate import ledger
 from billio_pipeline.migrate.batch import Batch, compare
 from billio_pipeline.model.entity import System
 from billio_pipeline.model.refusal import Reason, Refusal
-from billio_pipeline.stores.sql.retry import Retries, run_transaction
+from billio_pipeline.stores.retry import Retries
+from billio_pipeline.stores.sql.retry import run_transaction
 from billio_pipeline.stores.sql.rows import copy_rows, read_rows, upsert_rows
 from billio_pipeline.stores.sql.target import Target
 

@@ -14,12 +14,14 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import orjson
 
 from billio_pipeline.model.numbers import plain, read_number
 from billio_pipeline.model.refusal import Refusal
 
 _text = json.JSONEncoder(ensure_ascii=False).encode
+_exact = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 def canonical_value(wire: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,19 +81,9 @@ def jsonb_text(value: object) -> str:
 def parse_jsonb(text: str | bytes) -> Any:
     """JSON text to Python values with every number exact: int, or Decimal where it has a fraction."""
     try:
-        value = orjson.loads(text)
-    except ValueError:  # half a surrogate pair, or no JSON: the other parser says
+        return _exact(text)
+    except (ValueError, RecursionError):  # half a surrogate pair, great depth, or no JSON: the other parser says
         return json.loads(text, parse_float=Decimal)
-    return json.loads(text, parse_float=Decimal) if _holds_float(value) else value
-
-
-def _holds_float(value: Any) -> bool:
-    """Whether a number was read as a float: one with a fraction or an exponent, or beyond 64 bits."""
-    if isinstance(value, dict):
-        return any(_holds_float(each) for each in value.values() if not isinstance(each, str))
-    if isinstance(value, list):
-        return any(_holds_float(each) for each in value if not isinstance(each, str))
-    return isinstance(value, float)
 
 
 @lru_cache(maxsize=2_000)  # names repeat; what is data is short-lived here

@@ -10,7 +10,6 @@ from proof.rows import ROWS, Row
 from servers import TestPostgres
 
 SEED = 3
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from psycopg_pool import PoolTimeout
 
 from billio_pipeline.errors import TransientError
 from billio_pipeline.settings import Settings
-from billio_pipeline.stores.sql.retry import BACKOFF, Backoff, Retries, fault, repeat, run_transaction, sqlstate
+from billio_pipeline.stores.retry import BACKOFF, Backoff, Retries
+from billio_pipeline.stores.sql.retry import fault, repeat, run_transaction, sqlstate
 from billio_pipeline.stores.sql.target import Target
 
 Connection = psycopg.Connection[Any]

@@ -36,8 +36,9 @@ from billio_pipeline.migrate import ledger, load
 from billio_pipeline.migrate.batch import Batch, compare
 from billio_pipeline.migrate.load import Loaded, Loader
 from billio_pipeline.settings import Settings
+from billio_pipeline.stores.retry import Backoff, Retries
 from billio_pipeline.stores.sql.dsql_mode import Faults
-from billio_pipeline.stores.sql.retry import Backoff, Retries, run_transaction
+from billio_pipeline.stores.sql.retry import run_transaction
 from billio_pipeline.stores.sql.target import Target
 
 pytestmark = pytest.mark.slow

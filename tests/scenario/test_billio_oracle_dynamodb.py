@@ -9,13 +9,13 @@ from uuid import uuid4
 
 import pytest
 
-from assets.billio.client_form import for_client
 from assets.billio.generator import generate, planted
 from assets.billio.model import TABLE
 from assets.billio.oracle import LiveTable, Oracle, keys_in
 from billio_pipeline.model.canonical import canonical_item
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.dynamodb.client import create_table, dynamodb_client, put_items
+from billio_pipeline.stores.dynamodb.client_form import for_client
 
 COUNT = 250
 ITEMS = [*generate(COUNT), *(plant.item for plant in planted())]

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assets.billio.client_form import for_client
 from assets.billio.generator import generate
 from assets.billio.model import SYSTEM, TABLE
 from assets.billio.oracle import LiveTable
@@ -22,7 +21,9 @@ from billio_pipeline.codec.compile import Refused, compile
 from billio_pipeline.codec.wire import parse
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.dynamodb.client import create_table, dynamodb_client, put_items
-from billio_pipeline.stores.sql.retry import Retries, run_transaction
+from billio_pipeline.stores.dynamodb.client_form import for_client
+from billio_pipeline.stores.retry import Retries
+from billio_pipeline.stores.sql.retry import run_transaction
 from billio_pipeline.stores.sql.rows import copy_rows
 from billio_pipeline.stores.sql.schema import up
 from billio_pipeline.stores.sql.target import Target

@@ -23,7 +23,8 @@ from billio_pipeline.codec.compile import Refused, compile
 from billio_pipeline.codec.wire import parse
 from billio_pipeline.errors import InputError
 from billio_pipeline.settings import Settings
-from billio_pipeline.stores.sql.retry import Retries, run_transaction
+from billio_pipeline.stores.retry import Retries
+from billio_pipeline.stores.sql.retry import run_transaction
 from billio_pipeline.stores.sql.rows import copy_rows
 from billio_pipeline.stores.sql.schema import up
 from billio_pipeline.stores.sql.target import Target

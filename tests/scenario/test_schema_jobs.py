@@ -9,9 +9,9 @@ import pytest
 
 from assets.billio.model import SYSTEM
 from billio_pipeline.errors import TransientError
+from billio_pipeline.stores.retry import Retries
 from billio_pipeline.stores.sql import jobs, schema
 from billio_pipeline.stores.sql.drift import drift
-from billio_pipeline.stores.sql.retry import Retries
 from billio_pipeline.stores.sql.target import Target
 
 INDEX = "idx_type_title"

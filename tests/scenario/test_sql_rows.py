@@ -13,8 +13,9 @@ from psycopg import sql
 
 from billio_pipeline.errors import TargetError
 from billio_pipeline.settings import Settings
+from billio_pipeline.stores.retry import Retries
 from billio_pipeline.stores.sql.readback import read_table
-from billio_pipeline.stores.sql.retry import Retries, run_transaction
+from billio_pipeline.stores.sql.retry import run_transaction
 from billio_pipeline.stores.sql.rows import copy_rows, read_rows, upsert_rows
 from billio_pipeline.stores.sql.target import Target
 

@@ -11,8 +11,8 @@ import wire as grammar
 from assets.billio.model import SYSTEM
 from billio_pipeline.codec.compile import Refused, compile
 from billio_pipeline.codec.decode import Decoder
-from billio_pipeline.codec.wire import MAX_ITEM_BYTES
 from billio_pipeline.model.refusal import Reason
+from billio_pipeline.model.size import MAX_ITEM_BYTES
 
 CODEC = compile(SYSTEM)
 UPPER = "1B4E28BA-2FA1-41D2-883F-0016D3CCA427"

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from billio_pipeline import logs, progress
 from billio_pipeline.cli.run import RETRIES, bars
-from billio_pipeline.stores.sql.retry import Backoff, Retries, repeat
+from billio_pipeline.stores.retry import Backoff, Retries
+from billio_pipeline.stores.sql.retry import repeat
 
 
 def conflicts(times: int, result: str) -> str:

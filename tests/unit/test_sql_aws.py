@@ -14,9 +14,10 @@ import pytest
 
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.settings import Settings
+from billio_pipeline.stores.retry import Retries
 from billio_pipeline.stores.sql import aws, target
 from billio_pipeline.stores.sql.profiles import DSQL
-from billio_pipeline.stores.sql.retry import Retries, run_transaction
+from billio_pipeline.stores.sql.retry import run_transaction
 from billio_pipeline.stores.sql.rows import copy_rows, read_rows
 from billio_pipeline.stores.sql.target import Target
 

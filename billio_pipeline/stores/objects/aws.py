@@ -46,13 +46,17 @@ def aws_client(service: str, endpoint: str | None, region: str, **config: Any) -
     keys = _NO_ACCOUNT if local and _credentials(session) is None else {}
     # The user's own AWS_MAX_ATTEMPTS counts; botocore would let ours win.
     attempts = {} if "AWS_MAX_ATTEMPTS" in os.environ else {"total_max_attempts": _ATTEMPTS}
-    settings = {"retries": {"mode": "standard"} | attempts} | config
+    settings: dict[str, Any] = {
+        "connect_timeout": _CONNECT_SECONDS,
+        "read_timeout": _READ_SECONDS,
+        "retries": {"mode": "standard"} | attempts,
+    } | config
     with explained(f"{service} at {endpoint or region}"):
         return boto3.Session(botocore_session=session).client(
             service,
             region_name=region,
             endpoint_url=endpoint,
-            config=Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, **settings),
+            config=Config(**settings),
             **keys,
         )
 

@@ -17,10 +17,11 @@ from psycopg import sql
 
 from billio_pipeline.errors import TargetError, UnfitTarget
 from billio_pipeline.model.entity import System
+from billio_pipeline.stores.retry import BACKOFF, Retries
 from billio_pipeline.stores.sql import jobs
 from billio_pipeline.stores.sql.ddl import MIGRATIONS, Phase, Step, drop_index, qualified
 from billio_pipeline.stores.sql.drift import Spelling
-from billio_pipeline.stores.sql.retry import BACKOFF, Retries, fault, pause_after, repeat, run_transaction
+from billio_pipeline.stores.sql.retry import fault, pause_after, repeat, run_transaction
 from billio_pipeline.stores.sql.steps import StepState, ask_states
 from billio_pipeline.stores.sql.target import Target
 

@@ -15,9 +15,10 @@ from psycopg import Connection
 
 from billio_pipeline.model.entity import System
 from billio_pipeline.model.tables import Check, Reference
+from billio_pipeline.stores.retry import Retries
 from billio_pipeline.stores.sql.catalog import FoundConstraint, FoundIndex, FoundTable, deparsed, read_tables
 from billio_pipeline.stores.sql.ddl import IndexDef, Key, TableDef, tables
-from billio_pipeline.stores.sql.retry import Retries, repeat
+from billio_pipeline.stores.sql.retry import repeat
 from billio_pipeline.stores.sql.target import Target
 
 DriftKind = Literal[

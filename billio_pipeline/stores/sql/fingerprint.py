@@ -13,8 +13,9 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
+from billio_pipeline.stores.retry import BACKOFF, Backoff, Retries
 from billio_pipeline.stores.sql.columns import ColumnLike, check, identifier, seconds, types
-from billio_pipeline.stores.sql.retry import BACKOFF, Backoff, Retries, repeat
+from billio_pipeline.stores.sql.retry import repeat
 from billio_pipeline.stores.sql.rows import read_rows
 from billio_pipeline.stores.sql.target import Target
 

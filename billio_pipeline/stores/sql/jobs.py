@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from psycopg import Connection, Cursor
 
 from billio_pipeline.errors import TransientError
+from billio_pipeline.stores.retry import Retries
 from billio_pipeline.stores.sql.ddl import SCHEMA
-from billio_pipeline.stores.sql.retry import Retries, repeat
+from billio_pipeline.stores.sql.retry import repeat
 from billio_pipeline.stores.sql.target import Target
 
 ENDED = frozenset({"completed", "failed", "canceled", "cancelled"})

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.csv as pc_csv
 from psycopg import sql
 
+from billio_pipeline.stores.retry import BACKOFF, Backoff, Retries
 from billio_pipeline.stores.sql.columns import ColumnLike, check, csv_type, identifier, selected, staged
-from billio_pipeline.stores.sql.retry import BACKOFF, Backoff, Retries, pause_after, repeat
+from billio_pipeline.stores.sql.retry import pause_after, repeat
 from billio_pipeline.stores.sql.rows import fetch
 from billio_pipeline.stores.sql.target import Target
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import random
 import re
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, TypeVar
 
 import psycopg
@@ -17,6 +14,7 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
 from billio_pipeline.errors import TransientError
+from billio_pipeline.stores.retry import BACKOFF, Backoff, Retries
 from billio_pipeline.stores.sql.target import Target
 
 log = logging.getLogger(__name__)
@@ -50,47 +48,6 @@ FAULTS = (
     Fault("08", "connection lost", undecided=True),
     Fault("XX000", "service unavailable", undecided=True, says="unavailable"),
 )
-
-
-@dataclass(frozen=True)
-class Backoff:
-    """`tries` in all; before try n a random pause of up to first·2ⁿ seconds, at most `most`: full jitter."""
-
-    tries: int = 20
-    first: float = 0.05
-    most: float = 5.0
-
-    def pause(self, failures: int) -> float:
-        return random.uniform(0, min(self.most, self.first * 2 ** (failures - 1)))
-
-
-BACKOFF = Backoff()
-
-
-class Retries:
-    """Counts repeated attempts by SQLSTATE; safe to share between threads."""
-
-    def __init__(self, counts: Mapping[str, int] | None = None) -> None:
-        self._counts: Counter[str] = Counter(counts or {})
-        self._lock = Lock()
-
-    def count(self, sqlstate: str, times: int = 1) -> None:
-        with self._lock:
-            self._counts[sqlstate] += times
-
-    def merge(self, other: Mapping[str, int]) -> None:
-        """Add counts of another process, as its `as_dict` gave them."""
-        for sqlstate, times in other.items():
-            self.count(sqlstate, times)
-
-    @property
-    def total(self) -> int:
-        with self._lock:
-            return self._counts.total()
-
-    def as_dict(self) -> dict[str, int]:
-        with self._lock:
-            return dict(sorted(self._counts.items()))
 
 
 class CopyRefused(psycopg.errors.FeatureNotSupported):

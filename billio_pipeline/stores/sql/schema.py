@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from billio_pipeline.model.entity import System
+from billio_pipeline.stores.retry import Retries
 from billio_pipeline.stores.sql.apply import Run, StepResult
 from billio_pipeline.stores.sql.ddl import Phase, Step, statements
 from billio_pipeline.stores.sql.drift import Drift, Spelling
 from billio_pipeline.stores.sql.lint import Finding, lint_system
 from billio_pipeline.stores.sql.profiles import Profile
-from billio_pipeline.stores.sql.retry import Retries
 from billio_pipeline.stores.sql.steps import State, StepState, ask_states
 from billio_pipeline.stores.sql.target import Target
 

@@ -8,11 +8,12 @@ from typing import Literal
 from psycopg import Connection
 
 from billio_pipeline.model.entity import System
+from billio_pipeline.stores.retry import Retries
 from billio_pipeline.stores.sql.catalog import Recorded, read_recorded
 from billio_pipeline.stores.sql.ddl import Step, statements, tables
 from billio_pipeline.stores.sql.drift import Drift, Spelling, compare
 from billio_pipeline.stores.sql.profiles import Profile
-from billio_pipeline.stores.sql.retry import Retries, repeat
+from billio_pipeline.stores.sql.retry import repeat
 from billio_pipeline.stores.sql.target import Target
 
 State = Literal["applied", "unrecorded", "pending", "invalid", "different"]
