@@ -15,7 +15,7 @@ from isal import isal_zlib
 from billio_pipeline.errors import ExportError
 
 READ = 1 << 20  # stored bytes per read
-DECODED = 4 << 20  # decoded bytes per block of lines, about
+DECODED = 2 << 20  # decoded bytes per block of lines, about
 # DynamoDB's 400 KB, written as verbosely as JSON allows, is some 6 MB; a longer line is no item, and memory is finite.
 LONGEST = 64 << 20
 _Broken = cast(type[Exception], isal_zlib.IsalError)
