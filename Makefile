@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test dev check prove lock
+.PHONY: help setup demo test dev check bench prove lock
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,6 +28,9 @@ check: $(READY) ## ruff, mypy, lint of the generated DSQL statements, dg check d
 
 prove: $(READY) ## The fault matrix, at most an hour: docs/proof.md, docs/proof.json (ROWS="…" SEED=n)
 	@PYTHONPATH=tests $(BIN)/python -m proof $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
+
+bench: $(READY) ## Speed beside limits and peers: docs/performance.md (SIZE=… ROUNDS=… ONLY="…" AGAIN=1)
+	@$(BIN)/python -m benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(if $(AGAIN),--again)
 
 lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	@bash scripts/lock
