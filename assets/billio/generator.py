@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from random import Random
 
 from assets.billio import invented as make
-from assets.billio.client_form import Item
 from assets.billio.invented import iso, item_of, new_id
 from assets.billio.model import SHELVES
 from billio_pipeline.model.refusal import Reason
+from billio_pipeline.stores.dynamodb.client_form import Item
 
 SEED = 20_250_528  # any number does; this is the day Movie became Feature
 # Of 100 draws; a series brings its seasons along, which makes about 38 % books, 25 % features, 18 % seasons.

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from assets.billio.client_form import Item
 from assets.billio.model import SYSTEM
+from billio_pipeline.stores.dynamodb.client_form import Item
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = ("addedAt", "movedAt")

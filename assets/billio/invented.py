@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from assets.billio.client_form import Item
+from billio_pipeline.stores.dynamodb.client_form import Item
 
 Wire = dict[str, Any]
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Protocol
 
-from assets.billio.client_form import Item, from_client
 from assets.billio.model import TABLE
 from billio_pipeline.model.tables import DynamoTable, Gsi
+from billio_pipeline.stores.dynamodb.client_form import Item, from_client
 
 Key = str | Decimal
 

@@ -15,7 +15,6 @@ from itertools import count, groupby
 from typing import Any
 from uuid import UUID
 
-from assets.billio.client_form import Item
 from assets.billio.in_step import application_form, in_step, old_names
 from assets.billio.model import TABLE
 from assets.billio.oracle import LiveTable, Oracle, keys_in
@@ -23,6 +22,7 @@ from assets.billio.pages import Page
 from assets.billio.plain import Plain
 from assets.billio.staged import Row, Staged
 from assets.billio.store import WATCHING, Store
+from billio_pipeline.stores.dynamodb.client_form import Item
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INDEX = {index.name: index for index in TABLE.indexes}

@@ -9,7 +9,7 @@ import duckdb
 import orjson
 import pyarrow as pa
 
-from assets.billio.client_form import Item
+from billio_pipeline.stores.dynamodb.client_form import Item
 
 Row = dict[str, Any]
 _SAMPLED = (

@@ -22,7 +22,8 @@ from assets.billio.queries import MOST_PER_PAGE, SORT_ATTRIBUTE, Question, State
 from billio_pipeline.codec.compile import Refused, compile, derive
 from billio_pipeline.errors import InputError, TargetError
 from billio_pipeline.model.entity import RESERVED, Entity
-from billio_pipeline.stores.sql.retry import Retries, run_transaction
+from billio_pipeline.stores.retry import Retries
+from billio_pipeline.stores.sql.retry import run_transaction
 from billio_pipeline.stores.sql.target import Target
 
 T = TypeVar("T")

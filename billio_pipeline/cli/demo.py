@@ -69,16 +69,17 @@ def _fill(settings: Settings, endpoint: str, items: int, console: Console) -> No
 
     from assets.billio.generator import generate, planted
     from assets.billio.model import TABLE
-    from billio_pipeline.stores.dynamodb.client import create_table, dynamodb_client, put_items
-    from billio_pipeline.stores.dynamodb.client_form import for_client
+    from billio_pipeline.stores.dynamodb import tables
+    from billio_pipeline.stores.dynamodb.client import dynamodb_client
+    from billio_pipeline.stores.dynamodb.write import put_items
 
     client = dynamodb_client(replace(settings, dynamodb_endpoint=endpoint))
     if TABLE.name in client.list_tables()["TableNames"]:
         client.delete_table(TableName=TABLE.name)
-    create_table(client, TABLE)
+    tables.create(client, TABLE)
     bad = [plant.item for plant in planted()]
     invented = [*generate(items), *bad]
-    put_items(client, TABLE.name, map(for_client, track(invented, "seed the table", console=console, transient=True)))
+    put_items(client, TABLE, track(invented, "seed the table", console=console, transient=True))
     console.print(
         f"DynamoDB table [bold]{TABLE.name}[/]: {len(invented):,} items, {len(bad)} of them planted to be refused"
     )

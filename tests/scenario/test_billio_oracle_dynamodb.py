@@ -14,8 +14,8 @@ from assets.billio.model import TABLE
 from assets.billio.oracle import LiveTable, Oracle, keys_in
 from billio_pipeline.model.canonical import canonical_item
 from billio_pipeline.settings import Settings
-from billio_pipeline.stores.dynamodb.client import create_table, dynamodb_client, put_items
-from billio_pipeline.stores.dynamodb.client_form import for_client
+from billio_pipeline.stores.dynamodb import put_items, tables
+from billio_pipeline.stores.dynamodb.client import dynamodb_client
 
 COUNT = 250
 ITEMS = [*generate(COUNT), *(plant.item for plant in planted())]
@@ -33,8 +33,8 @@ def both(ministack: str) -> Iterator[Both]:
     settings = replace(Settings.from_env({}), dynamodb_endpoint=ministack)
     client = dynamodb_client(settings)
     table = replace(TABLE, name=f"billio-{uuid4()}")
-    create_table(client, table)
-    assert put_items(client, table.name, map(for_client, ITEMS)) == len(ITEMS)  # every planted item too
+    tables.create(client, table)
+    assert put_items(client, table, ITEMS) == len(ITEMS)  # every planted item too
     yield Both(Oracle(ITEMS), LiveTable(client, table.name))
     client.delete_table(TableName=table.name)
 

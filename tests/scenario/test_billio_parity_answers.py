@@ -20,8 +20,8 @@ from assets.billio.store import Store
 from billio_pipeline.codec.compile import Refused, compile
 from billio_pipeline.codec.wire import parse
 from billio_pipeline.settings import Settings
-from billio_pipeline.stores.dynamodb.client import create_table, dynamodb_client, put_items
-from billio_pipeline.stores.dynamodb.client_form import for_client
+from billio_pipeline.stores.dynamodb import put_items, tables
+from billio_pipeline.stores.dynamodb.client import dynamodb_client
 from billio_pipeline.stores.retry import Retries
 from billio_pipeline.stores.sql.retry import run_transaction
 from billio_pipeline.stores.sql.rows import copy_rows
@@ -96,8 +96,8 @@ def test_parity_holds_against_a_live_table_with_items_out_of_step(load, ministac
     other["category"] = {"S": "Other"}
     client = dynamodb_client(replace(settings, dynamodb_endpoint=ministack))
     table = replace(TABLE, name=f"billio-{uuid4()}")
-    create_table(client, table)
-    put_items(client, table.name, map(for_client, items))
+    tables.create(client, table)
+    put_items(client, table, items)
     loaded = load(items)
     cases = parity(loaded.store, loaded.files, set(), samples=12, live=LiveTable(client, table.name))
     client.delete_table(TableName=table.name)

@@ -26,11 +26,11 @@ from billio_pipeline.cli.export import export
 from billio_pipeline.errors import ExportError, InputError
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.dynamodb import (
-    create_table,
     dynamodb_client,
     open_source,
     put_items,
     request_pitr_export,
+    tables,
     wait_for_export,
 )
 from billio_pipeline.stores.objects import open_store
@@ -62,8 +62,9 @@ def endpoint(ministack: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def table(endpoint: str) -> str:
     name = f"billio-{secrets.token_hex(4)}"
     client = dynamodb_client(Settings.from_env())
-    create_table(client, replace(SYSTEM.source, name=name))
-    put_items(client, name, [json.loads(line)["Item"] for line in LINES])
+    table = replace(SYSTEM.source, name=name)
+    tables.create(client, table)
+    put_items(client, table, [json.loads(line)["Item"] for line in LINES])
     return name
 
 

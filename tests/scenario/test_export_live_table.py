@@ -18,20 +18,20 @@ from billio_pipeline.errors import BillioError, ConfigurationError, InputError
 from billio_pipeline.model.tables import DynamoTable
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.dynamodb import (
-    create_table,
     dynamodb_client,
     export_table,
     open_source,
     put_items,
+    tables,
 )
-from billio_pipeline.stores.dynamodb.scan import Rate
+from billio_pipeline.stores.dynamodb.rate import Rate
 from billio_pipeline.stores.objects import ObjectStore, open_store
 
 ODD = {
     "id": {"S": "odd"},
     "number": {"N": "12345678901234567890123456789012345678"},
-    "binary": {"B": b"\x00\xff"},
-    "sets": {"M": {"n": {"NS": ["1", "2.5"]}, "s": {"SS": ["b", "a"]}, "b": {"BS": [b"\x01"]}}},
+    "binary": {"B": "AP8="},
+    "sets": {"M": {"n": {"NS": ["1", "2.5"]}, "s": {"SS": ["b", "a"]}, "b": {"BS": ["AQ=="]}}},
     "nothing": {"NULL": True},
     "list": {"L": [{"BOOL": False}, {"S": ""}, {"S": "naïve 📚\n\u2028"}]},
 }
@@ -47,9 +47,16 @@ def table(ministack: str) -> str:
     """A table of 61 items, one of them with every type."""
     name = f"t-{secrets.token_hex(6)}"
     client = dynamodb_client(replace(Settings.from_env({}), dynamodb_endpoint=ministack))
-    create_table(client, DynamoTable(name, ("id", "S")))
-    create_table(client, DynamoTable(name, ("id", "S")))  # a second time is fine
-    assert put_items(client, name, [ODD, *({"id": {"S": f"i{n}"}, "n": {"N": str(n)}} for n in range(60))]) == 61
+    tables.create(client, DynamoTable(name, ("id", "S")))
+    tables.create(client, DynamoTable(name, ("id", "S")))  # a second time is fine
+    assert (
+        put_items(
+            client,
+            DynamoTable(name, ("id", "S")),
+            [ODD, *({"id": {"S": f"i{n}"}, "n": {"N": str(n)}} for n in range(60))],
+        )
+        == 61
+    )
     return name
 
 
@@ -104,7 +111,7 @@ def test_more_objects_than_a_page_are_all_listed(local: Settings, bucket: str) -
 def test_an_empty_table_exports_empty_files(local: Settings, tmp_path: Path) -> None:
     name = f"t-{secrets.token_hex(6)}"
     client = dynamodb_client(local)
-    create_table(client, DynamoTable(name, ("id", "S")))
+    tables.create(client, DynamoTable(name, ("id", "S")))
     done = export_table(client, name, open_store(tmp_path, local), segments=2)
     assert (done.items, done.files) == (0, 2)
     assert items(done.uri, local) == []
@@ -163,7 +170,7 @@ def test_a_killed_export_is_never_complete(table: str, local: Settings, tmp_path
 
 def test_a_rate_is_kept_on_average(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("billio_pipeline.stores.dynamodb.scan.time.monotonic", lambda: now)
+    monkeypatch.setattr("billio_pipeline.stores.dynamodb.rate.time.monotonic", lambda: now)
     rate, paid = Rate(100), 0
     for _ in range(50):
         now += rate.pay(40)
@@ -237,7 +244,7 @@ def test_a_table_that_is_not_there_is_named(local: Settings, tmp_path: Path) -> 
 def test_the_billio_table_gets_its_eight_indexes(local: Settings) -> None:
     client = dynamodb_client(local)
     name = f"billio-{secrets.token_hex(4)}"
-    create_table(client, replace(SYSTEM.source, name=name))
+    tables.create(client, replace(SYSTEM.source, name=name))
     described = client.describe_table(TableName=name)["Table"]
     assert {index["IndexName"] for index in described["GlobalSecondaryIndexes"]} == {
         "type", "type-addedAt", "category", "shelf", "shelf-addedAt", "externalId", "title", "seriesId",

@@ -20,7 +20,10 @@ _REMEDIES = {
     "ExportConflictException": "Wait for the other export of this table, or resume it with --export-arn.",
     "TableNotFoundException": "Check the table's name, the account and AWS_REGION.",
     "ExportNotFoundException": "Check the export's ARN, the account and AWS_REGION.",
-    "LimitExceededException": "Wait for other exports of the account to finish, then try again.",
+    "ImportConflictException": "Wait for the other import, or resume it by its ARN.",
+    "ImportNotFoundException": "Check the import's ARN, the account and AWS_REGION.",
+    "LimitExceededException": "Wait for other exports or imports of the account to finish, then try again.",
+    "ResourceInUseException": "An import makes its table: drop the one of that name, or name another.",
 }
 
 
@@ -54,7 +57,7 @@ def request_pitr_export(
         request["S3Prefix"] = prefix
     if export_time is not None:
         request["ExportTime"] = export_time
-    with _explained(f"the export of {arn}"):
+    with explained_request(f"the export of {arn}"):
         return str(client.export_table_to_point_in_time(**request)["ExportDescription"]["ExportArn"])
 
 
@@ -70,7 +73,7 @@ def wait_for_export(
     Raises ExportError when AWS gave up, or when it is not a full DYNAMODB_JSON export of the whole table.
     """
     while True:
-        with _explained(f"export {arn}"):
+        with explained_request(f"export {arn}"):
             found = client.describe_export(ExportArn=arn)["ExportDescription"]
         status = found.get("ExportStatus")
         if status == "COMPLETED":
@@ -122,7 +125,8 @@ def _whole(arn: str, found: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def explained_request(what: str) -> Iterator[None]:
+    """Turn what AWS answers to a request for a long job (export, import) into errors that say what to do."""
     from botocore.exceptions import ClientError
 
     with explained(what):

@@ -10,7 +10,6 @@ import base64
 import json
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -22,8 +21,11 @@ import orjson
 from billio_pipeline.errors import ConfigurationError, InputError
 from billio_pipeline.model.tables import DynamoTable
 from billio_pipeline.stores.dynamodb import layout
+from billio_pipeline.stores.dynamodb.rate import Rate
+from billio_pipeline.stores.dynamodb.retry import repeat
 from billio_pipeline.stores.objects import ObjectStore
 from billio_pipeline.stores.objects.aws import explained
+from billio_pipeline.stores.retry import Retries
 
 MOST_SEGMENTS = 256
 _MOST_PER_PAGE = 5_000  # a page ends at 1 MB anyway; below that only when a rate is set
@@ -42,26 +44,6 @@ class Exported:
     items: int
     bytes: int
     files: int
-
-
-class Rate:
-    """A token bucket of `per_second` items that holds one second's worth; a page is paid for after it came."""
-
-    def __init__(self, per_second: float) -> None:
-        if not per_second > 0:
-            raise ConfigurationError(f"a rate of {per_second} items/s", remedy="Give a rate above 0, or none.")
-        self.per_second = per_second
-        self._tokens = per_second
-        self._at = time.monotonic()
-        self._lock = threading.Lock()
-
-    def pay(self, items: int) -> float:
-        """Take `items` tokens; the seconds to wait until the bucket is no longer in debt."""
-        with self._lock:
-            now = time.monotonic()
-            self._tokens = min(self.per_second, self._tokens + (now - self._at) * self.per_second) - items
-            self._at = now
-            return max(0.0, -self._tokens / self.per_second)
 
 
 def export_table(
@@ -92,8 +74,8 @@ def export_table(
             f"{to.uri}/{export.folder} already holds something", remedy="Give another destination or export id."
         )
     layout.start(to, export)
-    segment = _Segments(client, name, segments, consistent, bucket, _Counted(described.get("ItemCount", 0), progress))
-    written = _scan_all(segment, to, export)
+    counted = _Counted(described.get("ItemCount", 0), progress)
+    written = _scan_all(Segments(client, name, segments, consistent, bucket, counted.add), to, export)
     layout.finish(to, export, written, _summary(described, export, to, began))
     items = sum(each.listed.item_count for each in written)
     return Exported(to.within(export.folder).uri, export.id, items, sum(each.bytes for each in written), len(written))
@@ -113,15 +95,17 @@ class _Counted:
 
 
 @dataclass(frozen=True)
-class _Segments:
+class Segments:
+    """A table's parallel scan. `counted` is told each page's items once the page was taken."""
+
     client: Any
     table: str
     total: int
     consistent: bool
-    rate: Rate | None
-    counted: _Counted
+    rate: Rate | None = None
+    counted: Callable[[int], None] = lambda items: None
 
-    def pages(self, number: int, stopped: threading.Event) -> Iterator[list[bytes]]:
+    def pages(self, number: int, stopped: threading.Event, *, retries: Retries | None = None) -> Iterator[list[bytes]]:
         """One segment's items as wire lines, page by page; ends early once `stopped` is set."""
         request: dict[str, Any] = {
             "TableName": self.table, "Segment": number, "TotalSegments": self.total, "ConsistentRead": self.consistent,
@@ -129,11 +113,10 @@ class _Segments:
         if self.rate:
             request["Limit"] = max(1, min(_MOST_PER_PAGE, int(self.rate.per_second / self.total)))
         while not stopped.is_set():
-            with explained(f"table {self.table}"):
-                page = self.client.scan(**request)
+            page = repeat(lambda: self.client.scan(**request), f"table {self.table}", retries=retries)
             items = page.get("Items", [])
             yield [wire_line(item) for item in items]
-            self.counted.add(len(items))
+            self.counted(len(items))
             if self.rate:
                 stopped.wait(self.rate.pay(len(items)))
             if not page.get("LastEvaluatedKey"):
@@ -155,7 +138,7 @@ def _base64(value: object) -> str:
     raise TypeError(f"no wire form for {type(value).__name__}")
 
 
-def _scan_all(segments: _Segments, to: ObjectStore, export: layout.Export) -> Sequence[layout.Written]:
+def _scan_all(segments: Segments, to: ObjectStore, export: layout.Export) -> Sequence[layout.Written]:
     stopped = threading.Event()
 
     def one(number: int) -> layout.Written:
