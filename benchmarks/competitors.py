@@ -173,7 +173,7 @@ COMPETITORS = (
     Competitor("ours-command", "billio migrate", "the whole command, Dagster and report included", _command),
     Competitor("copy", "psql \\copy BINARY", f"the limit: a file encoded beforehand{_THEN}", _copy),
     Competitor("floor", "gzip + orjson + COPY", f"one file of Python, no check{_THEN}", _floor),
-    Competitor("sling", "sling 1.4.11", f"reads plain JSON lines made beforehand{_THEN}", sling, venv="sling"),
+    Competitor("sling", "sling 1.4.11", f"its lines as JSON, one statement makes rows{_THEN}", sling, venv="sling"),
     Competitor("dlt-arrow", "dlt, arrow", f"yields Arrow tables, loads CSV{_THEN}", _dlt(True), venv="dlt"),
     Competitor("dlt", "dlt, default", f"yields dicts, loads INSERTs{_THEN}", _dlt(False), venv="dlt"),
     Competitor(

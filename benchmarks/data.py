@@ -6,7 +6,6 @@ with other ids, spread like random ones, so that five million are written at dis
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import re
@@ -21,7 +20,6 @@ import orjson
 
 from assets.billio.generator import SEED, generate, planted
 from assets.billio.model import SYSTEM
-from benchmarks import plain
 from billio_pipeline.migrate.prepare import prepare
 from billio_pipeline.migrate.stage import Stage
 from billio_pipeline.settings import Settings
@@ -72,11 +70,6 @@ class Data:
         return self.folder / "items.copy"
 
     @property
-    def rows(self) -> Path:
-        """Gzipped JSON lines with the target's column names, a file per data file."""
-        return self.folder / "rows"
-
-    @property
     def bytes(self) -> int:
         return sum(path.stat().st_size for path in (self.export / "data").iterdir())
 
@@ -102,8 +95,6 @@ def made(parent: Path, size: int, engine: str) -> Data:
         _write(data, "0-clean", size)
         _write(data, "0-refusing", size, refused=REFUSED)
         _write(data, "0-tiny", FILES)
-        if size <= SMALL:
-            _rows(data)
         (data.folder / "exports.json").write_text(json.dumps(wanted))
     if _told(data.folder / "prepared.json") != (wanted := {"engine": engine}):
         shutil.rmtree(data.folder / "home", ignore_errors=True)
@@ -173,15 +164,3 @@ def _prepare(data: Data) -> None:
                     file.write(head)
                 file.writelines(blocks)
         file.write(tail)
-
-
-def _rows(data: Data) -> None:
-    """Plain rows: what a tool that reads JSON would be given."""
-    data.rows.mkdir()
-    for number, path in enumerate(sorted((data.export / "data").glob("*.gz"))):
-        with gzip.open(path) as read, gzip.open(data.rows / f"{number:04d}.json.gz", "wb", compresslevel=1) as write:
-            for line in read:
-                item = {name: plain.value(each) for name, each in orjson.loads(line)["Item"].items()}
-                row = dict(zip(plain.COLUMNS, plain.row(item), strict=True))
-                # As text: a tool that makes columns of an object's keys would make dozens of this one's.
-                write.write(orjson.dumps({**row, "data": orjson.dumps(row["data"]).decode()}) + b"\n")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import count, groupby
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from assets.billio.model import TABLE
 from assets.billio.oracle import LiveTable, Oracle, keys_in
 from assets.billio.pages import Page
 from assets.billio.plain import Plain
-from assets.billio.staged import Row, Staged
+from assets.billio.staged import Row, Staged, Window, Within
 from assets.billio.store import WATCHING, Store
 from billio_pipeline.stores.dynamodb.client_form import Item
 
@@ -28,6 +28,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INDEX = {index.name: index for index in TABLE.indexes}
 _WINDOW = 25  # items a window is meant to hold,
 _TOO_MANY = 500  # and may hold when many share a time
+_SPARE = 4  # times as many rows are drawn as there are samples, in place of those whose windows hold too many
 _PAGE = 7  # small, so that a window spans several pages and their cursors
 _SORTS = (("MOVED_AT", "moved_at", "movedAt"), ("ADDED_AT", "added_at", "addedAt"))
 Groups = list[tuple[Any, frozenset[str]]]
@@ -71,88 +72,96 @@ class _Parity:
     seed: str
 
     def cases(self) -> Iterator[ParityCase]:
-        yield from self._with_id()
-        yield from self._with_external_id()
-        yield from self._with_series_id()
+        watched = " OR ".join(f"type = '{name}'" for name in WATCHING)  # declared names
+        wanted = {"withId": "true", "withExternalId": "external_id <> ''", "withSeriesId": "series_id IS NOT NULL"}
+        wanted |= {f"{pattern} {sort_by}": "true" for pattern in ("ofType", "onShelf") for sort_by, _, _ in _SORTS}
+        wanted |= {"forWatching": watched, "search": "title <> ''"}
+        rows = self.staged.samples(wanted, _SPARE * self.samples, self.seed)
+        yield from self._with_id(rows["withId"][: self.samples])
+        yield from self._with_external_id(rows["withExternalId"][: self.samples])
+        yield from self._with_series_id(rows["withSeriesId"][: self.samples])
         for sort in _SORTS:
-            yield from self._of_type(*sort)
-            yield from self._on_shelf(*sort)
-        yield from self._for_watching()
-        yield from self._title_search()
+            yield from self._of_type(rows[f"ofType {sort[0]}"], *sort)
+            yield from self._on_shelf(rows[f"onShelf {sort[0]}"], *sort)
+        yield from self._for_watching(rows["forWatching"])
+        yield from self._title_search(rows["search"][: self.samples])
         if self.live is None:
             yield from self._counts()
 
-    def _with_id(self) -> Iterator[ParityCase]:
-        for row in self._sample("withId"):
-            old = self._source_of(row)
+    def _with_id(self, rows: list[Row]) -> Iterator[ParityCase]:
+        strangers = [str(UUID(int=number)) for number in range(100)]
+        items = self.staged.having("id", [*(row["id"] for row in rows), *strangers])
+        for row in rows:
+            old = self._source_of(row, items)
             expected = old and application_form(old)
             found = self.store.with_id(row["type"], row["id"])
             note = "" if expected == found else f"differs in {', '.join(_differing(expected, found))}"
             arguments = {"type": row["type"], "id": row["id"]}
             yield ParityCase("withId", arguments, expected, found, expected == found, note)
-        ids = (str(UUID(int=number)) for number in count())
-        nobody = next(each for each in ids if not self.staged.count("id = ?", each))
+        nobody = next(each for each in strangers if not items[each])
         found = self.store.with_id("Book", nobody)
         yield ParityCase("withId", {"type": "Book", "id": nobody}, None, found, found is None, "an id no item has")
 
-    def _with_external_id(self) -> Iterator[ParityCase]:
-        for row in self._sample("withExternalId", "external_id <> ''"):
-            value = row["external_id"]
-            old = self._ask("externalId", [value], self.staged.items("external_id = ?", value), forward=True)
+    def _with_external_id(self, rows: list[Row]) -> Iterator[ParityCase]:
+        items = self.staged.having("external_id", [row["external_id"] for row in rows])
+        for value in (row["external_id"] for row in rows):
+            old = self._ask("externalId", [value], items[value], forward=True)
             yield _compared("withExternalId", {"externalId": value}, old, self.store.with_external_id(value), "movedAt")
 
-    def _with_series_id(self) -> Iterator[ParityCase]:
-        for row in self._sample("withSeriesId", "series_id IS NOT NULL"):
-            value = row["series_id"]
-            old = self._ask("seriesId", [value], self.staged.items("series_id = ?", value), forward=True)
+    def _with_series_id(self, rows: list[Row]) -> Iterator[ParityCase]:
+        items = self.staged.having("series_id", [row["series_id"] for row in rows])
+        for value in (row["series_id"] for row in rows):
+            old = self._ask("seriesId", [value], items[value], forward=True)
             yield _compared("withSeriesId", {"seriesId": value}, old, self.store.with_series_id(value), "seasonNumber")
 
-    def _of_type(self, sort_by: str, column: str, attribute: str) -> Iterator[ParityCase]:
+    def _of_type(self, rows: list[Row], sort_by: str, column: str, attribute: str) -> Iterator[ParityCase]:
         index = "type" if sort_by == "MOVED_AT" else "type-addedAt"
-        for row, low in self._windows(f"ofType {sort_by}", column, lambda row: ("type = ?", [row["type"]])):
+        for row, window in self._windows(rows, column, lambda row: Within((row["type"],), None, row[column])):
             found = lambda **page: self.store.of_type(row["type"], sort_by=sort_by, **page)  # noqa: B023, E731
-            old = self._between(index, old_names("type", row["type"]), column, low, row, "type = ?", row["type"])
-            yield _windowed(
-                "ofType", {"type": row["type"], "sort_by": sort_by}, old, found, attribute, low, row[column]
-            )
+            old = self._between(index, old_names("type", row["type"]), window, row[column])
+            arguments = {"type": row["type"], "sort_by": sort_by}
+            yield _windowed("ofType", arguments, old, found, attribute, window.low, row[column])
 
-    def _on_shelf(self, sort_by: str, column: str, attribute: str) -> Iterator[ParityCase]:
-        index, where = "shelf" if sort_by == "MOVED_AT" else "shelf-addedAt", "type = ? AND shelf = ?"
-        for row, low in self._windows(f"onShelf {sort_by}", column, lambda row: (where, [row["type"], row["shelf"]])):
+    def _on_shelf(self, rows: list[Row], sort_by: str, column: str, attribute: str) -> Iterator[ParityCase]:
+        index = "shelf" if sort_by == "MOVED_AT" else "shelf-addedAt"
+        within = lambda row: Within((row["type"],), row["shelf"], row[column])  # noqa: E731
+        for row, window in self._windows(rows, column, within):
             found = lambda **page: self.store.on_shelf(row["type"], row["shelf"], sort_by=sort_by, **page)  # noqa: B023, E731
             partitions = [f"{name}:{row['shelf']}" for name in old_names("type", row["type"])]
-            old = self._between(index, partitions, column, low, row, where, row["type"], row["shelf"])
+            old = self._between(index, partitions, window, row[column])
             arguments = {"type": row["type"], "shelf": row["shelf"], "sort_by": sort_by}
-            yield _windowed("onShelf", arguments, old, found, attribute, low, row[column])
+            yield _windowed("onShelf", arguments, old, found, attribute, window.low, row[column])
 
-    def _for_watching(self) -> Iterator[ParityCase]:
-        where = f"type IN ({', '.join('?' * len(WATCHING))})"
-        watched = " OR ".join(f"type = '{name}'" for name in WATCHING)  # declared names
-        for row, low in self._windows("forWatching", "moved_at", lambda _: (where, list(WATCHING)), watched):
-            old = self._between("category", ["Watching"], "moved_at", low, row, where, *WATCHING)
-            yield _windowed("forWatching", {}, old, self.store.for_watching, "movedAt", low, row["moved_at"])
+    def _for_watching(self, rows: list[Row]) -> Iterator[ParityCase]:
+        for row, window in self._windows(rows, "moved_at", lambda row: Within(tuple(WATCHING), None, row["moved_at"])):
+            old = self._between("category", ["Watching"], window, row["moved_at"])
+            yield _windowed("forWatching", {}, old, self.store.for_watching, "movedAt", window.low, row["moved_at"])
 
-    def _title_search(self) -> Iterator[ParityCase]:
-        for row in self._sample("search", "title <> ''"):
-            like, length = "type = ? AND contains(lower(title), lower(?))", 3
-            while (
-                length < len(row["title"]) and self.staged.count(like, row["type"], row["title"][:length]) > _TOO_MANY
-            ):
-                length *= 2
-            prefix = row["title"][:length]
-            old = self._ask(
-                "title",
-                old_names("type", row["type"]),
-                self.staged.items("type = ? AND starts_with(title, ?)", row["type"], prefix),
-                begins_with=prefix,
-            )
-            pages = _pages(lambda **page: self.store.of_type(row["type"], search=prefix, **page), 100)  # noqa: B023
+    def _title_search(self, rows: list[Row]) -> Iterator[ParityCase]:
+        wanted = self._prefixes(rows)
+        for (name, prefix), items in zip(wanted, self.staged.starting(wanted), strict=True):
+            old = self._ask("title", old_names("type", name), items, begins_with=prefix)
+            pages = _pages(lambda **page: self.store.of_type(name, search=prefix, **page), _TOO_MANY)  # noqa: B023
             found = {item["id"] for page in pages for item in page.items}
             lacking = {item["id"]["S"] for item in old.items} - found
             note = f"{len(lacking)} prefix hits are no substring hits" if lacking else "prefix hits ⊆ substring hits"
-            arguments = {"type": row["type"], "search": prefix}
             hits = sorted(item["id"]["S"] for item in old.items)
+            arguments = {"type": name, "search": prefix}
             yield ParityCase("search", arguments, hits, sorted(found), not lacking, _join(note, old.note))
+
+    def _prefixes(self, rows: list[Row]) -> list[tuple[str, str]]:
+        """Per row its type and a beginning of its title, long enough that few titles contain it."""
+        lengths = [3] * len(rows)
+        while True:
+            wanted = [(row["type"], row["title"][:length]) for row, length in zip(rows, lengths, strict=True)]
+            common = [hits > _TOO_MANY for hits in self.staged.containing(wanted)]
+            longer = [
+                length * 2 if often and length < len(row["title"]) else length
+                for row, length, often in zip(rows, lengths, common, strict=True)
+            ]
+            if longer == lengths:
+                return wanted
+            lengths = longer
 
     def _counts(self) -> Iterator[ParityCase]:
         shelves = self.staged.shelves()
@@ -164,33 +173,24 @@ class _Parity:
             expected, found = sum(row["n"] for row in rows), self.store.of_type(name, first=1).count
             yield ParityCase("ofType count", {"type": name}, expected, found, found == expected)
 
-    def _sample(self, pattern: str, where: str = "true") -> list[Row]:
-        return self.staged.sample(self.samples, f"{self.seed} {pattern}", where)
-
-    def _windows(
-        self, pattern: str, column: str, within: Callable[[Row], tuple[str, list[Any]]], where: str = "true"
-    ) -> Iterator[tuple[Row, int]]:
-        """Sampled rows, each with the start of a window that ends at its time and holds few items."""
+    def _windows(self, rows: list[Row], column: str, within: Callable[[Row], Within]) -> Iterator[tuple[Row, Window]]:
+        """As many of the rows as there are samples, each with the window that ends at its time and holds few items."""
         left = self.samples
-        for row in self.staged.sample(4 * self.samples, f"{self.seed} {pattern}", where):
-            if not left:
-                return
-            condition, values = within(row)
-            low, items = self.staged.window(column, _WINDOW, row[column], condition, *values)
-            if items <= _TOO_MANY:
-                left -= 1
-                yield row, low
+        while left and rows:
+            batch, rows = rows[:left], rows[left:]
+            for row, window in zip(
+                batch, self.staged.windows(column, [*map(within, batch)], _WINDOW, _TOO_MANY), strict=True
+            ):
+                if window is not None:
+                    left -= 1
+                    yield row, window
 
-    def _between(
-        self, index: str, partitions: list[str], column: str, low: int, row: Row, where: str, *values: Any
-    ) -> _Old:
-        bounds = f"{where} AND epoch_us({column}) BETWEEN ? AND ?"
-        items = self.staged.items(bounds, *values, low, row[column])
-        return self._ask(index, partitions, items, between=(_ms(low), _ms(row[column])), forward=False)
+    def _between(self, index: str, partitions: list[str], window: Window, end: int) -> _Old:
+        return self._ask(index, partitions, window.items, between=(_ms(window.low), _ms(end)), forward=False)
 
-    def _source_of(self, row: Row) -> Item | None:
+    def _source_of(self, row: Row, items: dict[str, list[Item]]) -> Item | None:
         if self.live is None:
-            return next(iter(self.staged.items("id = ?", row["id"])), None)
+            return next(iter(items[row["id"]]), None)
         keys = (f"{name}:{row['id']}" for name in old_names("type", row["type"]))
         return next((item for key in keys if (item := self.live.get(key))), None)
 

@@ -1,20 +1,44 @@
-"""The staged rows, asked with DuckDB for what parity needs: a seeded sample, and the few items a question is about."""
+"""The staged rows, asked with DuckDB for what parity needs: a seeded sample, and the few items questions are about.
+
+Questions are asked many at a time: each takes a pass over columns of the whole stage, of which there may be millions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import duckdb
+import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from billio_pipeline.stores.dynamodb.client_form import Item
 
 Row = dict[str, Any]
-_SAMPLED = (
-    "id, type, shelf, title, external_id, series_id, epoch_us(moved_at) AS moved_at, epoch_us(added_at) AS added_at"
-)
+_SAMPLED = {name: name for name in ("id", "type", "shelf", "title", "external_id", "series_id")}
+_SAMPLED |= {name: f"epoch_us({name})" for name in ("moved_at", "added_at")}
+_PLACE = "s.id, s.filename, s.file_row_number"
+
+
+@dataclass(frozen=True)
+class Within:
+    """A partition of an index up to a time (µs): rows of these types, and on this shelf if there is one."""
+
+    types: tuple[str, ...]
+    shelf: str | None
+    end: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """The items of a partition from `low` (µs) to its end."""
+
+    low: int
+    items: list[Item]
 
 
 class Staged:
@@ -24,7 +48,8 @@ class Staged:
         self._duck = duckdb.connect(config={"autoinstall_known_extensions": "false"})
         self._duck.register("refused", pa.table({"id": pa.array(list(quarantined), pa.string())}))
         given = files if isinstance(files, str) else list(files)
-        self._duck.read_parquet(given, union_by_name=True).create_view("rows")
+        rows = self._duck.read_parquet(given, union_by_name=True, filename=True, file_row_number=True)
+        rows.create_view("rows")
         self._duck.execute("CREATE VIEW staged AS SELECT * FROM rows ANTI JOIN refused USING (id)")
 
     def __enter__(self) -> Staged:
@@ -33,35 +58,99 @@ class Staged:
     def __exit__(self, *_: object) -> None:
         self._duck.close()
 
-    def sample(self, count: int, seed: str, where: str = "true") -> list[Row]:
-        """`count` rows chosen by their key and the seed; `where` is ours. Fewer when there are fewer."""
-        sql = f"SELECT {_SAMPLED} FROM staged WHERE {where} ORDER BY md5(id || ?), id LIMIT ?"  # noqa: S608
-        return self._rows(sql, [seed, count])
+    def samples(self, wanted: Mapping[str, str], count: int, seed: str) -> dict[str, list[Row]]:
+        """For each name of `wanted`, `count` of the rows its condition (ours) holds for, chosen by key and seed."""
+        picked = ", ".join(f"{name} := {value}" for name, value in _SAMPLED.items())
+        chosen = ", ".join(f"min_by(picked, hash(id, ?), {count}) FILTER (WHERE {where})" for where in wanted.values())
+        sql = f"SELECT {chosen} FROM (SELECT *, struct_pack({picked}) AS picked FROM staged)"  # noqa: S608
+        found = self._rows(sql, [f"{seed} {name}" for name in wanted])[0]
+        return {name: rows or [] for name, rows in zip(wanted, found, strict=True)}
 
-    def items(self, where: str, *values: Any) -> list[Item]:
-        """The source items of the rows for which `where` (ours, with ? for values) holds; duplicates once."""
-        found = self._duck.execute(f"SELECT id, _source FROM staged WHERE {where}", list(values)).fetchall()  # noqa: S608
-        return [orjson.loads(line)["Item"] for line in dict(found).values()]
+    def having(self, column: str, values: Iterable[str]) -> dict[str, list[Item]]:
+        """The source items by their row's text in `column` (ours), for each of `values`; duplicates once."""
+        asked = dict.fromkeys(values)
+        self._ask(q=pa.array(list(asked), pa.string()))
+        found = self._rows(f"SELECT a.q, {_PLACE} FROM staged s JOIN asked a ON s.{column} = a.q")  # noqa: S608
+        return {value: [] for value in asked} | _items(found)
 
-    def count(self, where: str, *values: Any) -> int:
-        """How many keys hold for `where`."""
-        sql = f"SELECT count(DISTINCT id) AS n FROM staged WHERE {where}"  # noqa: S608
-        return int(self._rows(sql, list(values))[0]["n"])
+    def containing(self, wanted: Sequence[tuple[str, str]]) -> list[int]:
+        """For each (type, text): how many rows of the type have the text in their title, whatever its case."""
+        self._ask_texts(wanted)
+        found = dict(
+            self._rows(
+                "SELECT a.q, count(*) FROM staged s JOIN asked a "
+                "ON s.type = a.type AND contains(lower(s.title), lower(a.text)) GROUP BY ALL"
+            )
+        )
+        return [found.get(index, 0) for index in range(len(wanted))]
+
+    def starting(self, wanted: Sequence[tuple[str, str]]) -> list[list[Item]]:
+        """For each (type, text): the source items of the type's rows whose title starts with the text."""
+        self._ask_texts(wanted)
+        on = "s.type = a.type AND starts_with(s.title, a.text)"
+        found = _items(self._rows(f"SELECT a.q, {_PLACE} FROM staged s JOIN asked a ON {on}"))  # noqa: S608
+        return [found.get(index, []) for index in range(len(wanted))]
+
+    def windows(self, column: str, wanted: Sequence[Within], items: int, most: int) -> list[Window | None]:
+        """For each: the window that ends at its time and holds `items` rows, more with ties; None with over `most`.
+
+        `column` (ours) is a time.
+        """
+        asked = [(index, each, name) for index, each in enumerate(wanted) for name in each.types]
+        self._ask(
+            q=pa.array([index for index, _, _ in asked], pa.int64()),
+            type=pa.array([name for _, _, name in asked], pa.string()),
+            shelf=pa.array([each.shelf for _, each, _ in asked], pa.string()),
+            until=pa.array([each.end for _, each, _ in asked], pa.int64()),
+        )
+        micros = f"epoch_us(s.{column})"
+        on = f"s.type = a.type AND (a.shelf IS NULL OR s.shelf = a.shelf) AND {micros} <= a.until"
+        latest = f"SELECT a.q, list_min(max({micros}, {items})) FROM staged s JOIN asked a ON {on} GROUP BY ALL"  # noqa: S608
+        low: dict[int, int] = dict(self._rows(latest))
+        starts = pa.table({"q": pa.array(low.keys(), pa.int64()), "low": pa.array(low.values(), pa.int64())})
+        self._duck.register("starts", starts)
+        inside = f"FROM staged s JOIN asked a ON {on} JOIN starts USING (q) WHERE {micros} >= low"
+        small = {q for q, rows in self._rows(f"SELECT q, count(*) {inside} GROUP BY ALL") if rows <= most}
+        self._duck.register("starts", starts.filter(pa.array([q in small for q in low], pa.bool_())))
+        found = _items(self._rows(f"SELECT q, {_PLACE} {inside}"))
+        return [Window(low[index], found[index]) if index in small else None for index in range(len(wanted))]
 
     def shelves(self) -> list[Row]:
         """type, shelf and n: the keys on each shelf."""
-        return self._rows("SELECT type, shelf, count(DISTINCT id) AS n FROM staged GROUP BY ALL ORDER BY ALL", [])
+        found = self._rows("SELECT type, shelf, count(DISTINCT id) FROM staged GROUP BY ALL ORDER BY ALL")
+        return [dict(zip(("type", "shelf", "n"), row, strict=True)) for row in found]
 
-    def window(self, column: str, items: int, end: int, where: str, *values: Any) -> tuple[int, int]:
-        """Start of a window of a time (µs) that ends at `end` and holds `items` keys, more with ties; how many."""
-        sql = f"""
-            WITH reached AS (SELECT epoch_us({column}) AS micros FROM staged WHERE micros <= ? AND {where}),
-                 low AS (SELECT min(micros) AS low FROM (FROM reached ORDER BY micros DESC LIMIT ?))
-            SELECT any_value(low) AS low, count(*) AS n FROM reached, low WHERE micros >= low"""  # noqa: S608
-        (found,) = self._rows(sql, [end, *values, items])
-        return found["low"], found["n"]
+    def _ask(self, **columns: pa.Array) -> None:
+        """The table `asked` that the next query joins."""
+        self._duck.register("asked", pa.table(columns))
 
-    def _rows(self, sql: str, values: list[Any]) -> list[Row]:
-        found = self._duck.execute(sql, values)
-        names = [column[0] for column in found.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    def _ask_texts(self, wanted: Sequence[tuple[str, str]]) -> None:
+        self._ask(
+            q=pa.array(range(len(wanted)), pa.int64()),
+            type=pa.array([name for name, _ in wanted], pa.string()),
+            text=pa.array([text for _, text in wanted], pa.string()),
+        )
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self._duck.execute(sql, list(values)).fetchall()
+
+
+def _items(places: Iterable[tuple[Any, str, str, int]]) -> dict[Any, list[Item]]:
+    """(question, id, file, row in the file) → the questions' source items, an id once for each."""
+    found: dict[Any, dict[str, Item]] = {}
+    for file, inside in groupby(sorted(places, key=lambda place: place[2:]), key=lambda place: place[2]):
+        for (question, key, _, _), line in _lines(file, list(inside)):
+            found.setdefault(question, {})[key] = orjson.loads(line)["Item"]
+    return {question: list(items.values()) for question, items in found.items()}
+
+
+def _lines(path: str, places: list[tuple[Any, str, str, int]]) -> Iterable[tuple[tuple[Any, str, str, int], bytes]]:
+    """Each place, ordered by row, with its source line. Holds one row group at a time."""
+    with pq.ParquetFile(path) as file:
+        groups = [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)]
+        ends = np.cumsum(groups)
+        for group, inside in groupby(places, key=lambda place: int(np.searchsorted(ends, place[3], side="right"))):
+            table = file.read_row_group(group, columns=["_source"])
+            first = int(ends[group]) - groups[group]
+            for place in inside:
+                yield place, table["_source"][place[3] - first].as_py()

@@ -77,13 +77,13 @@ def wrong(cases: list[ParityCase]) -> set[str]:
 
 def test_parity_holds_over_a_true_load(load) -> None:
     loaded = load([*generate(1200, iso_times=True)])
-    cases = parity(loaded.store, loaded.files, set(), samples=8, seed=3)
+    cases = parity(loaded.store, loaded.files, set(), samples=12, seed=3)
     assert [case for case in cases if not case.equal] == []
     assert {case.pattern for case in cases} == PATTERNS
     counted = [case for case in cases if case.pattern in ("ofType", "onShelf", "forWatching")]
     assert sum(len(case.expected) > 10 for case in counted) > 20, "windows too small to mean anything"
     assert any("rewritten" in case.note for case in cases), "no legacy item was met"
-    assert cases == parity(loaded.store, loaded.files, set(), samples=8, seed=3)
+    assert cases == parity(loaded.store, loaded.files, set(), samples=12, seed=3)
 
 
 def test_parity_holds_against_a_live_table_with_items_out_of_step(load, ministack: str, settings: Settings) -> None:
@@ -111,7 +111,7 @@ def test_quarantined_keys_are_left_out(load) -> None:
     gone = {item["id"]["S"] for item in loaded.items if item["type"]["S"] == "Book"}
     with loaded.target.connection() as connection:
         connection.execute("DELETE FROM items WHERE type = 'Book'")
-    assert {"withId", "ofType", "ofType count"} <= wrong(parity(loaded.store, loaded.files, set(), samples=10))
+    assert {"withId", "ofType", "ofType count"} <= wrong(parity(loaded.store, loaded.files, set(), samples=16))
     assert wrong(parity(loaded.store, loaded.files, gone, samples=10)) == set()
 
 
@@ -132,4 +132,4 @@ def test_each_defect_is_found_by_its_patterns(load, damage: str, patterns: set[s
     loaded = load([*generate(200)])
     with loaded.target.connection() as connection:
         connection.execute(damage)
-    assert patterns <= wrong(parity(loaded.store, loaded.files, set(), samples=6))
+    assert patterns <= wrong(parity(loaded.store, loaded.files, set(), samples=16))

@@ -40,7 +40,7 @@ def stamp(folder: Path) -> Path:
 
 def test_make_alone_lists_the_targets_and_each_exists(checkout: Path) -> None:
     listed = re.findall(r"^  make (\w+) ", make(checkout).stdout, flags=re.MULTILINE)
-    assert {"setup", "demo", "test", "dev", "check", "prove", "lock", "help"} == set(listed)
+    assert {"setup", "demo", "test", "dev", "check", "bench", "prove", "lock", "help"} == set(listed)
     stamp(checkout)
     for target in listed:
         assert make(checkout, "--dry-run", target).returncode == 0
