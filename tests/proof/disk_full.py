@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -18,8 +19,9 @@ from proof import command, engine, inputs, settled
 from proof.outcome import Outcome, Workspace
 
 ITEMS, FILES = 3_000, 4
-# The rows of ITEMS, their key and the ledger take some 4 MB beside what every database has.
-LEAST_ROOM, MOST_ROOM, ROOMY = 400_000, 2_000_000, "400m"
+# The rows of ITEMS, their key and the ledger take some 2 MB beside what every database has, the indexes as much again.
+LEAST_ROOM, MOST_ROOM = 400_000, 1_000_000
+DISK, FILLER = "400m", "filler"
 # A file-size limit during decode: between nothing and what the largest staged file takes.
 LEAST_BYTES, MOST_BYTES = 2_000, 60_000
 
@@ -59,10 +61,10 @@ def _decoding(workspace: Workspace, export: inputs.Export, random: Random) -> li
 
 def _loading(workspace: Workspace, export: inputs.Export, random: Random) -> list[str]:
     """The target's tables lie on a disk that is too small for them."""
-    with _small_disk(workspace, random) as disk, _database_on(workspace, disk) as dsn:
+    with _disk(workspace) as disk, _database_on(workspace, disk) as dsn, _filled(disk, random) as empty:
         home = workspace.home()
         failures = _unclean(engine.run(engine.Order(str(export.path), dsn, str(home), "full")).answer, None)
-        _grow(disk)
+        empty()
         failures += _resumed(workspace, export, dsn, home)
         shutil.rmtree(home)
     return failures
@@ -70,12 +72,12 @@ def _loading(workspace: Workspace, export: inputs.Export, random: Random) -> lis
 
 def _command(workspace: Workspace, export: inputs.Export, random: Random) -> list[str]:
     """As above, told by the command: an exit code, a message, what to do; then the same command goes through."""
-    with _small_disk(workspace, random) as disk, _database_on(workspace, disk) as dsn:
+    with _disk(workspace) as disk, _database_on(workspace, disk) as dsn, _filled(disk, random) as empty:
         home = workspace.home()
         told = command.finish(command.start(export.path, dsn, home))
         failures = [] if told.code == 1 else [f"exit code {told.code}"]
         failures += _unclean(told.answer, None)
-        _grow(disk)
+        empty()
         if trouble := command.finish(command.start(export.path, dsn, home)).trouble(ITEMS):
             failures.append(f"not resumed: {trouble}")
         failures += settled.counted(dsn, export)
@@ -109,27 +111,25 @@ def _resumed(workspace: Workspace, export: inputs.Export, dsn: str, home: Path) 
 
 def _may_mount(workspace: Workspace) -> bool:
     try:
-        with _small_disk(workspace, Random(0)):
+        with _disk(workspace):
             return True
     except (OSError, subprocess.CalledProcessError):
         return False
 
 
 @contextmanager
-def _small_disk(workspace: Workspace, random: Random) -> Iterator[Path]:
-    """A tmpfs with room for an empty database and little more, below PostgreSQL's own folder and its account's."""
+def _disk(workspace: Workspace) -> Iterator[Path]:
+    """A tmpfs below PostgreSQL's own folder, of its account."""
     server = workspace.postgres.server
-    with psycopg.connect(workspace.postgres.admin_dsn()) as admin:
-        empty = (admin.execute("SELECT pg_database_size('template_dsql')").fetchone() or (0,))[0]
-    size = empty + random.randint(LEAST_ROOM, MOST_ROOM)
     disk = server.folder / "small"
     disk.mkdir()
-    owner = [f"uid={server.account.uid},gid={server.account.gid},"] if server.account else [""]
+    owner = f"uid={server.account.uid},gid={server.account.gid}," if server.account else ""
     try:
         subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"{owner[0]}mode=700,size={size}", "tmpfs", disk],
-            check=True, capture_output=True,
-        )  # fmt: skip
+            ["mount", "-t", "tmpfs", "-o", f"{owner}mode=700,size={DISK}", "tmpfs", disk],
+            check=True,
+            capture_output=True,
+        )
         try:
             yield disk
         finally:
@@ -138,8 +138,16 @@ def _small_disk(workspace: Workspace, random: Random) -> Iterator[Path]:
         disk.rmdir()
 
 
-def _grow(disk: Path) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={ROOMY}", disk], check=True)
+@contextmanager
+def _filled(disk: Path, random: Random) -> Iterator[Callable[[], None]]:
+    """The disk with little room left, measured with the database on it; what is yielded makes room again."""
+    filler = disk / FILLER
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - random.randint(LEAST_ROOM, MOST_ROOM))
+    try:
+        yield lambda: filler.unlink(missing_ok=True)
+    finally:
+        filler.unlink(missing_ok=True)
 
 
 @contextmanager
