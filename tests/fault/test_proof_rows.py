@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from proof import disk_full, inputs
 from proof.outcome import Workspace
 from proof.rows import ROWS, Row
 from servers import TestPostgres
@@ -23,6 +24,13 @@ def test_row_holds_for_a_few_runs(row: Row, workspace: Workspace) -> None:
     outcome = row.run(row.few, SEED, workspace)
     assert outcome.passed, "\n".join(outcome.failures)
     assert outcome.runs
+
+
+def test_an_index_that_finds_no_room_fails_the_load_and_is_made_by_the_next(workspace: Workspace) -> None:
+    if not disk_full.may_mount(workspace):
+        pytest.skip("no right to mount a small disk")
+    export = inputs.generated(workspace.folder / "export", disk_full.ITEMS, SEED, disk_full.FILES)
+    assert disk_full.loading(workspace, export, room=1_600_000) == []
 
 
 def test_the_rows_are_the_matrix() -> None:

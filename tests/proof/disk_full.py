@@ -19,8 +19,8 @@ from proof import command, engine, inputs, settled
 from proof.outcome import Outcome, Workspace
 
 ITEMS, FILES = 3_000, 4
-# The rows of ITEMS, their key and the ledger take some 2 MB beside what every database has, the indexes as much again.
-LEAST_ROOM, MOST_ROOM = 400_000, 1_000_000
+# The rows of ITEMS, their key and the ledger take some 1.2 MB beside what a database has, the indexes as much more.
+LEAST_ROOM, MOST_ROOM = 400_000, 1_900_000
 DISK, FILLER = "400m", "filler"
 # A file-size limit during decode: between nothing and what the largest staged file takes.
 LEAST_BYTES, MOST_BYTES = 2_000, 60_000
@@ -32,7 +32,7 @@ def run(n: int, seed: int, workspace: Workspace) -> Outcome:
     export = inputs.generated(workspace.folder / "export", ITEMS, seed, FILES)
     failures: list[str] = []
     ran: Counter[str] = Counter()
-    mounts = _may_mount(workspace)
+    mounts = may_mount(workspace)
     kinds = {"decode": _decoding, "load": _loading, "command": _command} if mounts else {"decode": _decoding}
     for number in range(n):
         name = list(kinds)[number % len(kinds)]
@@ -60,8 +60,13 @@ def _decoding(workspace: Workspace, export: inputs.Export, random: Random) -> li
 
 
 def _loading(workspace: Workspace, export: inputs.Export, random: Random) -> list[str]:
-    """The target's tables lie on a disk that is too small for them."""
-    with _disk(workspace) as disk, _database_on(workspace, disk) as dsn, _filled(disk, random) as empty:
+    """The target's tables lie on a disk that is too small for them, or for their indexes."""
+    return loading(workspace, export, random.randint(LEAST_ROOM, MOST_ROOM))
+
+
+def loading(workspace: Workspace, export: inputs.Export, room: int) -> list[str]:
+    """What went wrong when the target had `room` bytes, and then more."""
+    with _disk(workspace) as disk, _database_on(workspace, disk) as dsn, _filled(disk, room) as empty:
         home = workspace.home()
         failures = _unclean(engine.run(engine.Order(str(export.path), dsn, str(home), "full")).answer, None)
         empty()
@@ -72,7 +77,8 @@ def _loading(workspace: Workspace, export: inputs.Export, random: Random) -> lis
 
 def _command(workspace: Workspace, export: inputs.Export, random: Random) -> list[str]:
     """As above, told by the command: an exit code, a message, what to do; then the same command goes through."""
-    with _disk(workspace) as disk, _database_on(workspace, disk) as dsn, _filled(disk, random) as empty:
+    room = random.randint(LEAST_ROOM, MOST_ROOM)
+    with _disk(workspace) as disk, _database_on(workspace, disk) as dsn, _filled(disk, room) as empty:
         home = workspace.home()
         told = command.finish(command.start(export.path, dsn, home))
         failures = [] if told.code == 1 else [f"exit code {told.code}"]
@@ -109,7 +115,7 @@ def _resumed(workspace: Workspace, export: inputs.Export, dsn: str, home: Path) 
     return settled.troubles(dsn, workspace.settings(), ended.answer["stage"], export)
 
 
-def _may_mount(workspace: Workspace) -> bool:
+def may_mount(workspace: Workspace) -> bool:
     try:
         with _disk(workspace):
             return True
@@ -139,11 +145,11 @@ def _disk(workspace: Workspace) -> Iterator[Path]:
 
 
 @contextmanager
-def _filled(disk: Path, random: Random) -> Iterator[Callable[[], None]]:
-    """The disk with little room left, measured with the database on it; what is yielded makes room again."""
+def _filled(disk: Path, room: int) -> Iterator[Callable[[], None]]:
+    """The disk with `room` bytes left, measured with the database on it; what is yielded makes more again."""
     filler = disk / FILLER
     with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - random.randint(LEAST_ROOM, MOST_ROOM))
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - room)
     try:
         yield lambda: filler.unlink(missing_ok=True)
     finally:

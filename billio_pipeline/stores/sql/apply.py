@@ -98,6 +98,12 @@ class Run:
         return tuple(results[state.step.name] for state in states)
 
     def _told(self, result: StepResult) -> StepResult:
+        if result.outcome == "failed" and result.sqlstate == psycopg.errors.DiskFull.sqlstate:
+            raise TargetError(
+                f"{self.target.name}: no space is left for {result.step.name}: {result.message}",
+                remedy="Give the target room and run the same command again: what was made is kept.",
+                sqlstate=result.sqlstate,
+            )
         if result.outcome == "failed" and result.step.kind == "table" and not self.changed:
             raise UnfitTarget(f"{self.target.name}: {result.step.name}: {result.message}", sqlstate=result.sqlstate)
         self.changed = self.changed or result.outcome == "applied"
