@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from assets.billio.model import SHELVES, SYSTEM
 from assets.billio.oracle import LiveTable
 from assets.billio.parity import parity
@@ -48,11 +46,10 @@ _SHELVES = "SELECT type, shelf, count(*) FROM items GROUP BY type, shelf ORDER B
 
 def _parity(target: Target, stage: Stage, migration: MigrationResource, dynamodb: DynamoDBResource) -> Outcome:
     live = LiveTable(dynamodb.client(), migration.parity_table) if migration.parity_table else None
-    refused = set(pq.read_table(stage.quarantine, columns=["key"])["key"].to_pylist()) - {None}
     staged = [str(path) for entity in SYSTEM.entities for path in stage.rows(entity.name)]
     if not staged:
         return True, {"questions": 0, "different": 0}
-    cases = parity(Store(target), staged, refused, samples=SAMPLES, live=live)
+    cases = parity(Store(target), staged, str(stage.dropped), samples=SAMPLES, live=live)
     wrong = [case for case in cases if not case.equal]
     patterns: dict[str, int] = {}
     for case in cases:

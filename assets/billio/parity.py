@@ -7,7 +7,7 @@ their other attributes can't be compared through those indexes; a case's note co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -49,7 +49,7 @@ class ParityCase:
 def parity(
     store: Store,
     staged_items: str | Sequence[str],
-    quarantined_keys: Collection[str],
+    dropped: str,
     *,
     samples: int = 20,
     seed: int = 0,
@@ -57,9 +57,10 @@ def parity(
 ) -> list[ParityCase]:
     """Ask each access pattern `samples` times (fewer where there are fewer arguments). Same seed, same questions.
 
-    `staged_items`: path, glob or paths of staged Parquet with the target's columns and `_source`, the export's lines.
+    `staged_items`: path, glob or paths of staged Parquet with the target's columns and `_source`, the export's lines;
+    `dropped`: Parquet with `file` and `line` of those rows that were quarantined or excluded since.
     """
-    with Staged(staged_items, quarantined_keys) as staged:
+    with Staged(staged_items, dropped) as staged:
         return list(_Parity(store, staged, live, samples, str(seed)).cases())
 
 

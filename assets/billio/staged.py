@@ -5,17 +5,17 @@ Questions are asked many at a time: each takes a pass over columns of the whole 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-import duckdb
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from billio_pipeline.duck import connect
 from billio_pipeline.stores.dynamodb.client_form import Item
 
 Row = dict[str, Any]
@@ -42,15 +42,17 @@ class Window:
 
 
 class Staged:
-    """Staged Parquet without the quarantined keys. Reads columns as they are asked for; `_source` of few rows only."""
+    """Staged Parquet less the rows dropped since. Reads columns as they are asked for; `_source` of few rows only."""
 
-    def __init__(self, files: str | Sequence[str], quarantined: Collection[str]) -> None:
-        self._duck = duckdb.connect(config={"autoinstall_known_extensions": "false"})
-        self._duck.register("refused", pa.table({"id": pa.array(list(quarantined), pa.string())}))
+    def __init__(self, files: str | Sequence[str], dropped: str) -> None:
+        self._duck = connect()
         given = files if isinstance(files, str) else list(files)
         rows = self._duck.read_parquet(given, union_by_name=True, filename=True, file_row_number=True)
         rows.create_view("rows")
-        self._duck.execute("CREATE VIEW staged AS SELECT * FROM rows ANTI JOIN refused USING (id)")
+        self._duck.execute("CREATE TEMP TABLE dropped AS SELECT file, line FROM read_parquet($1)", [dropped])
+        self._duck.execute(
+            "CREATE VIEW staged AS SELECT * FROM rows r ANTI JOIN dropped d ON d.file = r._file AND d.line = r._line"
+        )
 
     def __enter__(self) -> Staged:
         return self
@@ -67,7 +69,7 @@ class Staged:
         return {name: rows or [] for name, rows in zip(wanted, found, strict=True)}
 
     def having(self, column: str, values: Iterable[str]) -> dict[str, list[Item]]:
-        """The source items by their row's text in `column` (ours), for each of `values`; duplicates once."""
+        """The source items by their row's text in `column` (ours), for each of `values`."""
         asked = dict.fromkeys(values)
         self._ask(q=pa.array(list(asked), pa.string()))
         found = self._rows(f"SELECT a.q, {_PLACE} FROM staged s JOIN asked a ON s.{column} = a.q")  # noqa: S608
@@ -116,8 +118,8 @@ class Staged:
         return [Window(low[index], found[index]) if index in small else None for index in range(len(wanted))]
 
     def shelves(self) -> list[Row]:
-        """type, shelf and n: the keys on each shelf."""
-        found = self._rows("SELECT type, shelf, count(DISTINCT id) FROM staged GROUP BY ALL ORDER BY ALL")
+        """type, shelf and n: the rows on each shelf."""
+        found = self._rows("SELECT type, shelf, count(*) FROM staged GROUP BY ALL ORDER BY ALL")
         return [dict(zip(("type", "shelf", "n"), row, strict=True)) for row in found]
 
     def _ask(self, **columns: pa.Array) -> None:
