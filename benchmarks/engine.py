@@ -13,19 +13,17 @@ from assets.billio.model import SYSTEM
 from assets.factory.verdict import judge
 from benchmarks.order import Order
 from benchmarks.stages import Stages
-from billio_pipeline.codec.compile import compile
-from billio_pipeline.codec.rebuild import rebuilds
 from billio_pipeline.migrate import ledger
 from billio_pipeline.migrate import prepare as preparing
 from billio_pipeline.migrate.batch import batches
 from billio_pipeline.migrate.load import Loaded, Loader
 from billio_pipeline.migrate.refused import add_refused
+from billio_pipeline.migrate.reverse import reversed_rows
 from billio_pipeline.migrate.stage import Stage
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.dynamodb import open_source
 from billio_pipeline.stores.sql import schema
 from billio_pipeline.stores.sql.target import Target
-from billio_pipeline.verify.reversible import reverse
 
 
 def load_checks() -> ModuleType:
@@ -44,7 +42,7 @@ def migrate(order: Order, stages: Stages, checks: ModuleType | None) -> None:
         stage = preparing.prepare(source, SYSTEM, settings, "bench")
     if checks:
         with stages("reversible"):
-            facts["irreversible"] = _irreversible(stage)
+            facts["irreversible"] = _irreversible(stage, settings)
     with Target.open(order.dsn, settings) as target:
         with stages("schema"):
             schema.up(target, SYSTEM, phase="tables")
@@ -86,12 +84,10 @@ def _load(target: Target, stage: Stage, settings: Settings) -> list[Loaded]:
     ]
 
 
-def _irreversible(stage: Stage) -> int:
-    codec = compile(SYSTEM)
-    return sum(
-        reverse(stage.batches(entity.name, also=("_source",)), rebuilds(codec, entity)).failed
-        for entity in SYSTEM.entities
-    )
+def _irreversible(stage: Stage, settings: Settings) -> int:
+    names = [entity.name for entity in SYSTEM.entities]
+    found = reversed_rows(stage, names, workers=settings.workers, progress=lambda rows: None)
+    return sum(each.failed for each in found.values())
 
 
 @contextmanager
