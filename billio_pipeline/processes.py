@@ -32,8 +32,20 @@ def spread(
         for call in calls:
             yield work(*call)
             safe_point()
-        return
-    with ProcessPoolExecutor(min(workers, len(calls)), mp_context=get_context("spawn"), initializer=_begin) as pool:
+    else:
+        yield from _pooled(work, calls, min(workers, len(calls)), safe_point)
+
+
+def apart(work: Callable[..., T], *call: Any, safe_point: Callable[[], None] = lambda: None) -> T:
+    """`work(*call)` in a process of its own, whose memory is gone with it. `safe_point` and errors as of `spread`."""
+    (result,) = _pooled(work, [call], 1, safe_point)
+    return result
+
+
+def _pooled(
+    work: Callable[..., T], calls: list[tuple[Any, ...]], processes: int, safe_point: Callable[[], None]
+) -> Iterator[T]:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin) as pool:
         waiting = {pool.submit(work, *call) for call in calls}
         try:
             while waiting:

@@ -12,9 +12,12 @@ from billio_pipeline.migrate.decode import Progress, decode
 from billio_pipeline.migrate.settle import settle
 from billio_pipeline.migrate.stage import Stage
 from billio_pipeline.model.entity import System
+from billio_pipeline.processes import apart
 from billio_pipeline.room import room
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.dynamodb.source import Source
+
+_SETTLED_APART = 500_000  # lines from which on settling has a process of its own
 
 
 def prepare(source: Source, system: System, settings: Settings, run: str, progress: Progress | None = None) -> Stage:
@@ -35,8 +38,11 @@ def _summary(source: Source, stage: Stage, settings: Settings, progress: Progres
     started, clock = time.perf_counter(), Clock()
     files = decode(source, stage, workers=settings.workers, fast=settings.fast_path, progress=progress)
     decoded = time.perf_counter()
-    counts = settle(stage, files)
     lines = sum(file.lines for file in files)
+    # DuckDB keeps what it took; rebuilding in processes comes next, and both together would be the peak of a run.
+    safe_point = (lambda: progress(0)) if progress else (lambda: None)
+    apart_from_us = lines >= _SETTLED_APART
+    counts = apart(settle, stage, files, safe_point=safe_point) if apart_from_us else settle(stage, files)
     return {
         "system": stage.system.name,
         "export": {"path": source.uri, "id": source.id, "items": lines, "files": len(files), "bytes": source.bytes},

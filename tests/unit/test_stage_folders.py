@@ -93,6 +93,7 @@ def test_what_a_killed_try_of_the_same_run_left_is_replaced(settings, source):
 
 def test_a_stage_of_several_processes_is_that_of_one(settings, monkeypatch):
     monkeypatch.setattr("billio_pipeline.migrate.decode._WORTH_PROCESSES", 0)
+    monkeypatch.setattr("billio_pipeline.migrate.prepare._SETTLED_APART", 0)
     files = [[plain(key=uid(10 * file + n)) for n in range(5)] for file in range(3)]
     stage = staged(settings, *files, [b"no item"])
     assert keys(stage) == [item["id"]["S"] for file in files for item in file]
