@@ -59,7 +59,7 @@ def expected(number: int) -> Counter[str]:
     return Counter(json.dumps(each, sort_keys=True) for each in items(number))
 
 
-@pytest.mark.parametrize(("number", "seconds"), [(1_000, 30.0), pytest.param(10_000, 120.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("number", "seconds"), [(1_000, 180.0), pytest.param(10_000, 600.0, marks=pytest.mark.slow)])
 def test_no_item_is_lost_or_doubled_on_a_bad_day(local, ministack, table, number, seconds):
     started = time.monotonic()
     with flaky(ministack, BAD_DAY, seed=7) as endpoint:
@@ -70,10 +70,12 @@ def test_no_item_is_lost_or_doubled_on_a_bad_day(local, ministack, table, number
     assert time.monotonic() - started < seconds
     assert held(local, table) == expected(number)
     assert writer.items == number
-    # What was met is what was counted, by its code; a lost answer and a reset look alike.
-    assert sum(retries.get(name, 0) for name in THROTTLES) == endpoint.met["throttled"]
-    assert retries["InternalServerError"] + retries["ServiceUnavailable"] == endpoint.met["failed"]
-    assert retries["ReadTimeoutError"] >= endpoint.met["slow"]
+    # What was met is counted by its code, unless a busy machine timed out first; a lost answer and a reset look alike.
+    hurried = retries["ReadTimeoutError"] - endpoint.met["slow"]
+    throttled = sum(retries.get(name, 0) for name in THROTTLES)
+    failed = retries["InternalServerError"] + retries["ServiceUnavailable"]
+    assert 0 <= endpoint.met["throttled"] - throttled <= hurried
+    assert 0 <= endpoint.met["failed"] - failed <= hurried
     assert retries["ConnectionClosedError"] >= endpoint.met["lost"]
     assert retries[UNPROCESSED] > 0
     assert set(endpoint.put) == set(expected(number)), "nothing was stored that was not asked for"

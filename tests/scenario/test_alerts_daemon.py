@@ -117,6 +117,7 @@ def in_process_run(instance) -> dg.DagsterRun:
     return result.dagster_run
 
 
+@pytest.mark.slow
 def test_every_failure_alerts_once_under_a_live_daemon(tmp_path, hook):
     home = tmp_path / "home"
     home.mkdir()
