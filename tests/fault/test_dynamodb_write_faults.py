@@ -24,6 +24,7 @@ from billio_pipeline.stores.retry import Backoff, Retries
 ANSWER_SECONDS = 0.5
 QUICK = Backoff(first=0.002, most=0.05)
 SOON = Budget(tries=5, seconds=0.5)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def expected(number: int) -> Counter[str]:
     return Counter(json.dumps(each, sort_keys=True) for each in items(number))
 
 
-@pytest.mark.parametrize(("number", "seconds"), [(1_000, 180.0), pytest.param(10_000, 600.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("number", "seconds"), [(1_000, 180.0), (10_000, 600.0)])
 def test_no_item_is_lost_or_doubled_on_a_bad_day(local, ministack, table, number, seconds):
     started = time.monotonic()
     with flaky(ministack, BAD_DAY, seed=7) as endpoint:

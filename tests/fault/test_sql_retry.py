@@ -138,7 +138,7 @@ def test_a_killed_backend_is_retried_on_another_connection(
 def test_lifetimes_that_end_all_the_time_cost_retries_only(
     plain: Connection, dsql_database: str, settings: Settings
 ) -> None:
-    lifetime = 0.3  # long enough to connect in on a busy machine
+    lifetime = 0.5  # long enough to connect in on a busy machine
     setting(plain, "dsql.lifetime", lifetime)
     retries, number, until = Retries(), 0, time.monotonic() + 5 * lifetime
     with Target.open(dsql_database, settings, connections=2) as target:
@@ -146,7 +146,7 @@ def test_lifetimes_that_end_all_the_time_cost_retries_only(
             run_transaction(target, insert(number), retries=retries, outcome=committed(number), backoff=QUICK)
             number += 1
     assert ids(plain) == list(range(number))
-    assert set(retries.as_dict()) <= {"57P01"}
+    assert set(retries.as_dict()) <= {"57P01", "08001"}  # ended, or not had in time
 
 
 def test_tries_are_used_up_with_an_error_that_says_so(

@@ -18,6 +18,7 @@ from billio_pipeline.local.ports import free_port
 from billio_pipeline.local.postgres import PostgresServer
 from billio_pipeline.settings import Settings
 
+pytestmark = pytest.mark.slow
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends PostgreSQL another account")
 
 
