@@ -141,11 +141,15 @@ def test_lifetimes_that_end_all_the_time_cost_retries_only(
     lifetime = 0.5  # long enough to connect in on a busy machine
     setting(plain, "dsql.lifetime", lifetime)
     retries, number, until = Retries(), 0, time.monotonic() + 5 * lifetime
+    sessions: set[int] = set()
     with Target.open(dsql_database, settings, connections=2) as target:
         while time.monotonic() < until:
             run_transaction(target, insert(number), retries=retries, outcome=committed(number), backoff=QUICK)
+            with target.connection() as connection:
+                sessions.add(connection.info.backend_pid)
             number += 1
     assert ids(plain) == list(range(number))
+    assert len(sessions) > 2, "no session's life ended"
     assert set(retries.as_dict()) <= {"57P01", "08001"}  # ended, or not had in time
 
 
