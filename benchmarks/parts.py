@@ -18,29 +18,19 @@ def main() -> None:
     order = Order.given()
     stages = Stages(order.postmaster)
     with stages(START):
-        import base64
         import shutil
         from itertools import islice
 
         import orjson
-        from boto3.dynamodb.types import Binary, TypeDeserializer
 
         from assets.billio.model import SYSTEM
+        from benchmarks.wire import deserialize
         from billio_pipeline.codec.compile import compile
         from billio_pipeline.codec.decode import Decoder
         from billio_pipeline.migrate import stage as staging
         from billio_pipeline.migrate.decode import decode
         from billio_pipeline.settings import Settings
         from billio_pipeline.stores.dynamodb import open_source
-
-    class Deserializer(TypeDeserializer):
-        """An export's binary is base64 text, which boto3's own class refuses."""
-
-        def _deserialize_b(self, value: str) -> Binary:
-            return super()._deserialize_b(base64.b64decode(value))
-
-        def _deserialize_bs(self, value: list[str]) -> set[Binary]:
-            return set(map(self._deserialize_b, value))
 
     settings = Settings.from_env()
     source = open_source(order.export, SYSTEM, settings)
@@ -63,7 +53,6 @@ def main() -> None:
         decoder = Decoder(compile(SYSTEM))
         for first in range(0, len(lines), 4_000):
             decoder.block(lines[first : first + 4_000], first + 1)
-    deserialize = Deserializer().deserialize
     with stages("TypeDeserializer"):
         for line in lines:
             {name: deserialize(wire) for name, wire in orjson.loads(line)["Item"].items()}

@@ -21,18 +21,10 @@ def main() -> None:
         from decimal import Decimal
 
         import psycopg
-        from boto3.dynamodb.types import Binary, TypeDeserializer
+        from boto3.dynamodb.types import Binary
 
         from benchmarks import plain
-
-    class Deserializer(TypeDeserializer):
-        """An export's binary is base64 text, which boto3's own class refuses."""
-
-        def _deserialize_b(self, value: str) -> Binary:
-            return super()._deserialize_b(base64.b64decode(value))
-
-        def _deserialize_bs(self, value: list[str]) -> set[Binary]:
-            return set(map(self._deserialize_b, value))
+        from benchmarks.wire import deserialize
 
     def as_json(value: object) -> object:
         if isinstance(value, Decimal):
@@ -43,7 +35,6 @@ def main() -> None:
             return list(value)
         raise TypeError(f"no JSON for {type(value)}")
 
-    deserialize = Deserializer().deserialize
     names = ", ".join(plain.COLUMNS)
     insert = f"INSERT INTO items ({names}) VALUES ({', '.join(['%s'] * len(plain.COLUMNS))})".encode()  # noqa: S608
     with psycopg.connect(order.dsn, autocommit=bool(order.options["commit_each"])) as connection, stages("load"):
