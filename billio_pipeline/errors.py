@@ -77,6 +77,13 @@ class TargetError(TerminalError):
     remedy = "Compare the target's schema with its declaration: billio schema status."
 
 
+class TargetFull(TargetError):
+    """The target has no room for rows or for an index."""
+
+    code = "target_full"
+    remedy = "Give the target room and run the same command again: what was committed is kept."
+
+
 class UnfitTarget(ConfigurationError):
     """The target can't hold the system's tables: another table has the name, or the role lacks the right."""
 

@@ -20,7 +20,7 @@ from psycopg import Connection
 from psycopg import errors as pg
 
 from billio_pipeline.clock import Clock
-from billio_pipeline.errors import TargetError, TransientError
+from billio_pipeline.errors import TargetError, TargetFull, TransientError
 from billio_pipeline.migrate import ledger
 from billio_pipeline.migrate.batch import Batch, compare
 from billio_pipeline.model.entity import System
@@ -94,10 +94,8 @@ class Loader:
             message = f"{self._system.target.name} can't take these rows: {error.diag.message_primary}"
             raise TargetError(message, remedy="Compare its schema: billio schema status.") from error
         except pg.DiskFull as error:
-            raise TargetError(
-                f"no space is left for {self._system.target.name}: {error.diag.message_primary}",
-                remedy="Give the target room and run the same command again: what was committed is kept.",
-            ) from error
+            message = f"no space is left for {self._system.target.name}: {error.diag.message_primary}"
+            raise TargetFull(message) from error
         self._done.seconds = time.perf_counter() - started
         self._done.clock_jump = clock.jump("the load")
         self._done.retries = self._retries.as_dict()

@@ -15,7 +15,7 @@ from typing import Literal
 import psycopg
 from psycopg import sql
 
-from billio_pipeline.errors import TargetError, UnfitTarget
+from billio_pipeline.errors import TargetError, TargetFull, UnfitTarget
 from billio_pipeline.model.entity import System
 from billio_pipeline.stores.retry import BACKOFF, Retries
 from billio_pipeline.stores.sql import jobs
@@ -99,11 +99,8 @@ class Run:
 
     def _told(self, result: StepResult) -> StepResult:
         if result.outcome == "failed" and result.sqlstate == psycopg.errors.DiskFull.sqlstate:
-            raise TargetError(
-                f"{self.target.name}: no space is left for {result.step.name}: {result.message}",
-                remedy="Give the target room and run the same command again: what was made is kept.",
-                sqlstate=result.sqlstate,
-            )
+            message = f"{self.target.name}: no space is left for {result.step.name}: {result.message}"
+            raise TargetFull(message, sqlstate=result.sqlstate)
         if result.outcome == "failed" and result.step.kind == "table" and not self.changed:
             raise UnfitTarget(f"{self.target.name}: {result.step.name}: {result.message}", sqlstate=result.sqlstate)
         self.changed = self.changed or result.outcome == "applied"
