@@ -44,7 +44,7 @@ _OWN_CATEGORY = """
 _SHELVES = "SELECT type, shelf, count(*) FROM items GROUP BY type, shelf ORDER BY type, shelf"
 
 
-def _parity(target: Target, stage: Stage, migration: MigrationResource, dynamodb: DynamoDBResource) -> Outcome:
+def parity_holds(target: Target, stage: Stage, migration: MigrationResource, dynamodb: DynamoDBResource) -> Outcome:
     live = LiveTable(dynamodb.client(), migration.parity_table) if migration.parity_table else None
     staged = [str(path) for entity in SYSTEM.entities for path in stage.rows(entity.name)]
     if not staged:
@@ -64,17 +64,17 @@ def _parity(target: Target, stage: Stage, migration: MigrationResource, dynamodb
     }
 
 
-def _series_follow_last_season(target: Target, *_: object) -> Outcome:
+def series_follow_last_season(target: Target, *_: object) -> Outcome:
     rows = _ask(target, _OUT_OF_STEP)
     return not rows, {"series": len(rows), "examples": markdown(["id", "title", "differ in"], rows[:SHOWN])}
 
 
-def _category_derivable(target: Target, *_: object) -> Outcome:
+def category_derivable(target: Target, *_: object) -> Outcome:
     rows = _ask(target, _OWN_CATEGORY)
     return not rows, {"items": len(rows), "examples": markdown(["id", "type", "category"], rows[:SHOWN])}
 
 
-def _shelves_known(target: Target, *_: object) -> Outcome:
+def shelves_known(target: Target, *_: object) -> Outcome:
     rows = _ask(target, _SHELVES)
     unknown = [row for row in rows if row[1] not in SHELVES.get(row[0], ())]
     return not unknown, {
@@ -90,10 +90,10 @@ def _ask(target: Target, query: str) -> list[list[Any]]:
 
 rows_checks, loaded_checks, items_checks = export_to_sql_checks(
     SYSTEM,
-    errors={"parity": _parity},
+    errors={"parity": parity_holds},
     warnings={
-        "series_follow_last_season": _series_follow_last_season,
-        "category_derivable": _category_derivable,
-        "shelves_known": _shelves_known,
+        "series_follow_last_season": series_follow_last_season,
+        "category_derivable": category_derivable,
+        "shelves_known": shelves_known,
     },
 )

@@ -206,8 +206,8 @@ def _rows_equal(key: dg.AssetKey, entity: str, verdict: Verdict, seconds: float)
 
 def _table(system: System, errors: dict[str, TableCheck], warnings: dict[str, TableCheck]) -> dg.AssetChecksDefinition:
     key = dg.AssetKey([system.name, system.target.name])
-    blocking: dict[str, TableCheck] = {"references_valid": _references_valid, "rules_hold": _rules_hold, **errors}
-    warning: dict[str, TableCheck] = {"schema_matches": _schema_matches, **warnings}
+    blocking: dict[str, TableCheck] = {"references_valid": references_valid, "rules_hold": rules_hold, **errors}
+    warning: dict[str, TableCheck] = {"schema_matches": schema_matches, **warnings}
     rows = _row_keys(system)
     specs = [check_spec(n, key, blocking=n in blocking, against=rows) for n in (*blocking, *warning)]
 
@@ -241,12 +241,12 @@ def _table(system: System, errors: dict[str, TableCheck], warnings: dict[str, Ta
     return table_checks
 
 
-def _references_valid(target: Target, stage: Stage, *_: object) -> Outcome:
+def references_valid(target: Target, stage: Stage, *_: object) -> Outcome:
     declared = [reference.name for reference in stage.system.target.references]
     return _integrity(target, stage, integrity.broken_references, declared)
 
 
-def _rules_hold(target: Target, stage: Stage, *_: object) -> Outcome:
+def rules_hold(target: Target, stage: Stage, *_: object) -> Outcome:
     declared = [check.name for check in stage.system.target.checks]
     return _integrity(target, stage, integrity.broken_rules, declared)
 
@@ -262,7 +262,7 @@ def _integrity(
     return not broken and not pending, metadata
 
 
-def _schema_matches(target: Target, stage: Stage, *_: object) -> Outcome:
+def schema_matches(target: Target, stage: Stage, *_: object) -> Outcome:
     found = drift(target, stage.system)
     rows = [[each.kind, each.table, each.name, each.expected, each.found] for each in found]
     return not found, {

@@ -22,10 +22,10 @@ from billio_pipeline.plan.places import Place, shown
 from billio_pipeline.plan.places import Profile as ItemProfile
 from billio_pipeline.plan.survey import Survey, survey
 from billio_pipeline.settings import Settings
+from billio_pipeline.stores.drift import Drift
 from billio_pipeline.stores.dynamodb.source import Source
 from billio_pipeline.stores.sql import schema
 from billio_pipeline.stores.sql.ddl import tables
-from billio_pipeline.stores.sql.drift import Drift
 from billio_pipeline.stores.sql.profiles import Profile
 from billio_pipeline.stores.sql.target import Target
 

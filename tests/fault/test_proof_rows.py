@@ -11,7 +11,6 @@ from proof.rows import ROWS, Row
 from servers import TestPostgres
 
 SEED = 3
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The rows of the fault matrix: what each proves, how often it runs when published, how often in every `.ci/run`."""
+"""The rows of the fault matrix: what each proves, how often it runs when published, how often in every `make test`."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import platform
 import sys
@@ -23,6 +24,7 @@ SEED = 20_250_528  # any number does; this is the day Movie became Feature
 
 def main() -> None:
     asked = _arguments()
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it warns of every connection the rows cut
     of = commit.measured()
     if "-changed-" in of:
         print("the engine has uncommitted changes: what is published names no commit", file=sys.stderr)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.model.tables import DynamoTable, Gsi, KeyType, Provisioned, Units
+from billio_pipeline.stores.drift import Drift
 from billio_pipeline.stores.dynamodb import scaling
 from billio_pipeline.stores.dynamodb.rate import ON_DEMAND_UNITS
 from billio_pipeline.stores.dynamodb.retry import repeat
@@ -32,20 +33,6 @@ class Live:
     id: str
     arn: str
     write_units: float
-
-
-@dataclass(frozen=True)
-class Drift:
-    """One difference. `name` is the table's or an index's; texts are as a person would write them."""
-
-    kind: DriftKind
-    table: str
-    name: str
-    expected: str | None
-    found: str | None
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name}: expected {self.expected or 'nothing'}, found {self.found or 'nothing'}"
 
 
 def create(client: Any, table: DynamoTable, scaler: Any = None) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from psycopg import Connection
 
 from billio_pipeline.model.entity import System
 from billio_pipeline.model.tables import Check, Reference
+from billio_pipeline.stores.drift import Drift
 from billio_pipeline.stores.retry import Retries
 from billio_pipeline.stores.sql.catalog import FoundConstraint, FoundIndex, FoundTable, deparsed, read_tables
 from billio_pipeline.stores.sql.ddl import IndexDef, Key, TableDef, tables
@@ -30,20 +30,6 @@ DriftKind = Literal[
 
 # The spellings format_type() prints for those a declaration uses.
 _SPELLED = {"varchar": "character varying", "timestamptz": "timestamp with time zone", "int": "integer"}
-
-
-@dataclass(frozen=True)
-class Drift:
-    """One difference. `name` is `table`, `table.column`, or an index's or constraint's name; texts are SQL-like."""
-
-    kind: DriftKind
-    table: str
-    name: str
-    expected: str | None
-    found: str | None
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name}: expected {self.expected or 'nothing'}, found {self.found or 'nothing'}"
 
 
 class Spelling:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from billio_pipeline.model.entity import System
+from billio_pipeline.stores.drift import Drift
 from billio_pipeline.stores.retry import Retries
 from billio_pipeline.stores.sql.apply import Run, StepResult
 from billio_pipeline.stores.sql.ddl import Phase, Step, statements
-from billio_pipeline.stores.sql.drift import Drift, Spelling
+from billio_pipeline.stores.sql.drift import Spelling
 from billio_pipeline.stores.sql.lint import Finding, lint_system
 from billio_pipeline.stores.sql.profiles import Profile
 from billio_pipeline.stores.sql.steps import State, StepState, ask_states

@@ -8,10 +8,11 @@ from typing import Literal
 from psycopg import Connection
 
 from billio_pipeline.model.entity import System
+from billio_pipeline.stores.drift import Drift
 from billio_pipeline.stores.retry import Retries
 from billio_pipeline.stores.sql.catalog import Recorded, read_recorded
 from billio_pipeline.stores.sql.ddl import Step, statements, tables
-from billio_pipeline.stores.sql.drift import Drift, Spelling, compare
+from billio_pipeline.stores.sql.drift import Spelling, compare
 from billio_pipeline.stores.sql.profiles import Profile
 from billio_pipeline.stores.sql.retry import repeat
 from billio_pipeline.stores.sql.target import Target
