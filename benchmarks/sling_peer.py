@@ -1,6 +1,6 @@
 """sling 1.4.11, as its documentation shows it: a folder of gzipped JSON lines into a PostgreSQL table.
 
-It reads no DynamoDB JSON, so it loads each line as JSON and one statement makes rows of them: extract, load, transform.
+It reads no DynamoDB JSON, so it loads each line whole and one statement makes rows of them: extract, load, transform.
 The statement is as trusting as such statements are: no validation, numbers of 38 digits and sets stay wire JSON.
 """
 
@@ -26,7 +26,7 @@ _TRANSFORM = """
            (item #>> '{seriesId,S}')::uuid,
            item - ARRAY['id', 'type', 'shelf', 'title', 'rating', 'externalId', 'notes', 'addedAt', 'movedAt',
                         'seriesId', 'type:id', 'type:shelf']
-    FROM (SELECT "Item"::jsonb AS item FROM public.lines) lines
+    FROM (SELECT "Item"::jsonb -> 'Item' AS item FROM public.lines) lines
 """
 
 
