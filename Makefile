@@ -7,15 +7,21 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test dev check bench prove lock
+.PHONY: help setup demo demo-algoitny demo-thrivecalc test dev check bench prove lock
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(READY) ## Make .venv from requirements.lock; done already, it takes no time
 
 demo: $(READY) ## From a seeded DynamoDB table to a verified SQL table, with a report
 	@$(BIN)/billio demo
+
+demo-algoitny: $(READY) ## From a Django project's PostgreSQL to three verified DynamoDB tables
+	@$(BIN)/billio demo algoitny
+
+demo-thrivecalc: $(READY) ## From JSON records in an object store to a verified DynamoDB table
+	@$(BIN)/billio demo thrivecalc
 
 test: $(READY) ## All tests but the few marked slow, on a stack and ports of their own
 	@$(BIN)/python -m pytest -n 4 --dist worksteal -q -m "not slow"

@@ -11,12 +11,12 @@ from dagster import (
     run_status_sensor,
 )
 
-from billio_pipeline.model.entity import System
+from billio_pipeline.model.entity import AnySystem
 from billio_pipeline.settings import Settings
 from resources.run_report import write_run_report
 
 
-def report_sensors(systems: tuple[System, ...]) -> list[RunStatusSensorDefinition]:
+def report_sensors(systems: tuple[AnySystem, ...]) -> list[RunStatusSensorDefinition]:
     """One sensor for runs that ended well, one for those that failed; both write home/reports/<system>-<run>.html."""
 
     def report(context: RunStatusSensorContext) -> SkipReason | None:

@@ -1,13 +1,12 @@
-"""The composition root: what Dagster loads. Assets and checks are found; jobs, sensors and resources are listed."""
+"""The composition root: what Dagster loads. Systems are found, with their assets and checks; the rest is listed."""
 
 import os
 from typing import Any
 
 import dagster as dg
 
-import assets.billio
 from assets.alerts import alert_on_failure, alert_on_success, alert_undelivered
-from assets.billio.model import SYSTEM as BILLIO
+from assets.declared import declared
 from assets.factory.jobs import migrate_job, verify_job
 from assets.reports import report_sensors
 from resources.dynamodb import DynamoDBResource
@@ -15,7 +14,8 @@ from resources.migration import MigrationResource
 from resources.notifier import BOOLEAN_VARIABLES, INTEGER_VARIABLES, TEXT_VARIABLES, NotifierResource
 from resources.sql import SqlTargetResource
 
-SYSTEMS = (BILLIO,)
+PACKAGES = [package for package, _ in declared().values()]
+SYSTEMS = tuple(system for _, system in declared().values())
 
 # Only what is set: Dagster refuses to start a run with an EnvVar that isn't.
 _notifier: dict[str, Any] = {
@@ -25,8 +25,8 @@ _notifier: dict[str, Any] = {
 }
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_package_module(assets.billio),
-    asset_checks=dg.load_asset_checks_from_package_module(assets.billio),
+    assets=[each for package in PACKAGES for each in dg.load_assets_from_package_module(package)],
+    asset_checks=[each for package in PACKAGES for each in dg.load_asset_checks_from_package_module(package)],
     jobs=[job(system) for system in SYSTEMS for job in (migrate_job, verify_job)],
     sensors=[alert_on_success, alert_on_failure, alert_undelivered, *report_sensors(SYSTEMS)],
     resources={

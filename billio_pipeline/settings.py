@@ -6,13 +6,16 @@ Names start with BILLIO_; the names the seed documents used are accepted as alia
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from billio_pipeline.errors import ConfigurationError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+_TARGET = "BILLIO_POSTGRES_DSN"
+_SOURCE = "BILLIO_[A-Z0-9_]+_DSN"
 
 
 def _home(env: Mapping[str, str]) -> Path:
@@ -45,7 +48,8 @@ def _rate(env: Mapping[str, str], name: str) -> float | None:
 
 @dataclass(frozen=True)
 class Settings:
-    """One reading of the environment. `target` is None when the embedded stack is meant.
+    """One reading of the environment. `target` is None when the embedded stack is meant; `sources` are DSNs of source
+    databases, by the variable each was named in.
 
     `postgres_port` and `dynamodb_port` fix where the embedded stack listens; None: any free port.
     """
@@ -62,6 +66,8 @@ class Settings:
     postgres_port: int | None = None
     dynamodb_port: int | None = None
     fast_path: bool = True
+    algoitny_archive: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -72,7 +78,7 @@ class Settings:
         return cls(
             home=home,
             dagster_home=_dagster_home(env, home),
-            target=env.get("BILLIO_POSTGRES_DSN")
+            target=env.get(_TARGET)
             or env.get("DSQL_CONNECTION_STRING")
             or env.get("DSQL_CONNECTION_URL")
             or (f"dsql://{endpoint}" if endpoint else None),
@@ -85,7 +91,18 @@ class Settings:
             postgres_port=_port(env, "BILLIO_POSTGRES_PORT"),
             dynamodb_port=_port(env, "BILLIO_DYNAMODB_PORT"),
             fast_path=env.get("BILLIO_FAST_PATH") != "0",
+            algoitny_archive=env.get("BILLIO_ALGOITNY_ARCHIVE"),
+            sources={name: dsn for name, dsn in env.items() if re.fullmatch(_SOURCE, name) and name != _TARGET and dsn},
         )
+
+    def source_dsn(self, system: str) -> str | None:
+        """The source database that is configured for a system."""
+        return self.sources.get(dsn_variable(system))
+
+
+def dsn_variable(system: str) -> str:
+    """The variable that names a system's source database."""
+    return f"BILLIO_{re.sub('[^A-Z0-9]', '_', system.upper())}_DSN"
 
 
 def _count(env: Mapping[str, str], name: str, default: int, most: int) -> int:

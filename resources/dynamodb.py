@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from dagster import ConfigurableResource
 from pydantic import Field
 
 from billio_pipeline.settings import Settings
 from resources.checkup import CheckUp, examine
+
+if TYPE_CHECKING:
+    from billio_pipeline.model.tables import DynamoTable
 
 
 class DynamoDBResource(ConfigurableResource):
@@ -33,6 +37,28 @@ class DynamoDBResource(ConfigurableResource):
         from billio_pipeline.stores.dynamodb.client import dynamodb_client
 
         return dynamodb_client(self.settings())
+
+    def writer(self) -> Any:
+        """A boto3 DynamoDB client for loading: it repeats nothing by itself, for the loader does."""
+        from billio_pipeline.stores.dynamodb.client import writing_client
+
+        return writing_client(self.settings())
+
+    def scaler(self) -> Any:
+        """A boto3 client that scales provisioned capacity; None where the endpoint is not AWS, which has no such."""
+        if not self._aws():
+            return None
+        import boto3
+
+        return boto3.client("application-autoscaling", region_name=self.settings().region)
+
+    def fitting(self, table: DynamoTable) -> DynamoTable:
+        """The table as this endpoint can have it: elsewhere than on AWS nothing scales, so capacity is on demand."""
+        return table if self._aws() else replace(table, capacity=None)
+
+    def _aws(self) -> bool:
+        endpoint = self.settings().dynamodb_endpoint
+        return endpoint is None or (urlsplit(endpoint).hostname or "").endswith(".amazonaws.com")
 
     def check(self) -> CheckUp:
         """Describes the table, or lists one when none is named; reads no item."""

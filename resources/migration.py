@@ -20,7 +20,8 @@ class MigrationResource(ConfigurableResource):
 
     export: str = Field(
         default="",
-        description="Folder or s3:// URI of a table export or of backup arrays. Empty: the newest export made here.",
+        description="Folder or s3:// URI of the source: a table export, backup arrays, or a tree of records. "
+        "Empty: the newest export made here, or what the system's own settings name.",
     )
     policy: Literal["insert", "replace"] = Field(
         default="insert",
@@ -28,6 +29,14 @@ class MigrationResource(ConfigurableResource):
     )
     parity_table: str = Field(
         default="", description="Ask this live DynamoDB table for parity, instead of the export's own items."
+    )
+
+    live: bool = Field(
+        default=False,
+        description="Load into DynamoDB tables others write to: put only what is absent there, or no newer.",
+    )
+    max_wcu: float = Field(
+        default=0.0, description="Write units per second a load into DynamoDB may use at most. 0: what the table takes."
     )
 
     def location(self, system: str) -> str:

@@ -11,7 +11,7 @@ from dagster import DagsterInstance
 
 from billio_pipeline import __version__
 from billio_pipeline.duck import connect
-from billio_pipeline.model.entity import System
+from billio_pipeline.model.entity import AnySystem
 from billio_pipeline.report.model import RunReport
 from billio_pipeline.report.render import write
 from billio_pipeline.settings import Settings
@@ -24,7 +24,7 @@ SHOWN_BYTES = 2_000  # of a quarantined line
 _PACKAGES = ("dagster", "duckdb", "pyarrow", "psycopg", "boto3")
 
 
-def report_path(settings: Settings, system: System, run_id: str) -> Path:
+def report_path(settings: Settings, system: AnySystem, run_id: str) -> Path:
     """Where a run's report goes unless told otherwise."""
     return settings.home / "reports" / f"{system.name}-{run_id}.html"
 
@@ -35,7 +35,7 @@ def write_report(instance: DagsterInstance, result: RunResult, path: Path, **ask
     return path
 
 
-def write_run_report(instance: DagsterInstance, run_id: str, system: System, settings: Settings) -> Path | None:
+def write_run_report(instance: DagsterInstance, run_id: str, system: AnySystem, settings: Settings) -> Path | None:
     """The report of a run that nobody waited for, such as one from the UI; None when it decoded nothing."""
     result = run_result(instance, run_id, system)
     if result.stage is None:

@@ -10,8 +10,8 @@ import orjson
 import pyarrow.parquet as pq
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus
 
-from billio_pipeline.migrate.stage import Stage
-from billio_pipeline.model.entity import System
+from billio_pipeline.migrate.stage import Stage, stage_at
+from billio_pipeline.model.entity import AnySystem
 from billio_pipeline.verify.reconcile import entity_counts
 from resources.evaluations import CheckRow, check_evaluations, plain
 
@@ -38,7 +38,7 @@ class Failure:
 class RunResult:
     """What a run did. `stage` and `verdict` are None when the run ended before there was one."""
 
-    system: System
+    system: AnySystem
     run: DagsterRun
     checks: list[CheckRow]
     failure: Failure | None
@@ -99,7 +99,7 @@ class RunResult:
         return answer
 
 
-def run_result(instance: DagsterInstance, run_id: str, system: System) -> RunResult:
+def run_result(instance: DagsterInstance, run_id: str, system: AnySystem) -> RunResult:
     """Everything a finished run left behind, read from its events and its stage."""
     run = instance.get_run_by_id(run_id)
     if run is None:
@@ -117,12 +117,12 @@ def run_result(instance: DagsterInstance, run_id: str, system: System) -> RunRes
     )
 
 
-def _stage(instance: DagsterInstance, run_id: str, system: System) -> Stage | None:
+def _stage(instance: DagsterInstance, run_id: str, system: AnySystem) -> Stage | None:
     for entry in instance.all_logs(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION):
         event = entry.get_dagster_event()
         metadata = event.step_materialization_data.materialization.metadata
         if event.asset_key and event.asset_key.path == [system.name, "quarantine"] and "stage" in metadata:
-            return Stage(Path(str(plain(metadata["stage"]))), system)
+            return stage_at(Path(str(plain(metadata["stage"]))), system)
     return None
 
 

@@ -3,9 +3,10 @@
 Source of the rules: the Billio data stack and data package (item side), the later seed document (row side).
 """
 
-from billio_pipeline.model.entity import Derived, Entity, Field, Rest, Rewrite, Rule, System, fields
+from billio_pipeline.model.entity import Entity, System
 from billio_pipeline.model.tables import Check, DynamoTable, Gsi, Reference, SqlIndex, SqlTable
 from billio_pipeline.model.types import EpochMs, Integer, Iso8601, Text, Uuid
+from billio_pipeline.model.words import Derived, Field, Rest, Rewrite, Rule, fields
 
 TABLE = DynamoTable(
     "billio",

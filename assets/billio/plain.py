@@ -13,13 +13,13 @@ from decimal import Decimal
 from typing import Any
 
 from assets.billio.model import SYSTEM
-from billio_pipeline.codec.natural import to_natural
 from billio_pipeline.codec.wire import parse
 from billio_pipeline.errors import InputError
 from billio_pipeline.model.canonical import parse_jsonb
-from billio_pipeline.model.entity import RESERVED
+from billio_pipeline.model.natural import to_natural
 from billio_pipeline.model.refusal import Refusal
 from billio_pipeline.model.types import EpochMs, Iso8601
+from billio_pipeline.model.words import RESERVED
 
 Plain = dict[str, Any]
 

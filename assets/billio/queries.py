@@ -13,7 +13,8 @@ from assets.billio.model import SYSTEM
 from assets.billio.pages import Position
 from assets.billio.plain import COLUMN_OF, FIELD_OF, micros, moment
 from billio_pipeline.errors import InputError
-from billio_pipeline.model.types import EpochMs, Json, LogicalType, Uuid
+from billio_pipeline.model.scalars import Json
+from billio_pipeline.model.types import EpochMs, LogicalType, Uuid
 
 SortBy = Literal["MOVED_AT", "ADDED_AT"]
 SORT_ATTRIBUTE: dict[str, str] = {"MOVED_AT": "movedAt", "ADDED_AT": "addedAt"}

@@ -21,7 +21,8 @@ from assets.billio.plain import COLUMN_OF, DERIVED, Plain, from_row, to_wire
 from assets.billio.queries import MOST_PER_PAGE, SORT_ATTRIBUTE, Question, Statement
 from billio_pipeline.codec.compile import Refused, compile, derive
 from billio_pipeline.errors import InputError, TargetError
-from billio_pipeline.model.entity import RESERVED, Entity
+from billio_pipeline.model.entity import Entity
+from billio_pipeline.model.words import RESERVED
 from billio_pipeline.stores.retry import Retries
 from billio_pipeline.stores.sql.retry import run_transaction
 from billio_pipeline.stores.sql.target import Target

@@ -1,7 +1,7 @@
 """The checks of a migration from an export to SQL, one definition per stage; each says what it proves and can't see."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -76,14 +76,17 @@ def _rows(system: System) -> dg.AssetChecksDefinition:
         with explained():
             stage = stage_of(context, system, migration)
         selected = context.selected_asset_check_keys
-        results = [*_reversible(system, stage, selected), *_staged(system, stage, quarantine, export)]
+        rows = {entity.name: dg.AssetKey([system.name, "rows", entity.name]) for entity in system.entities}
+        results = [*reversed_results(stage, rows, selected), *_staged(system, stage, quarantine, export)]
         yield from (each for each in results if _key(each) in selected)
 
     return rows_checks
 
 
-def _reversible(system: System, stage: Stage, selected: Any) -> Iterator[dg.AssetCheckResult]:
-    keys = {entity.name: dg.AssetKey([system.name, "rows", entity.name]) for entity in system.entities}
+def reversed_results(
+    stage: Stage, keys: Mapping[str, dg.AssetKey], selected: Collection[dg.AssetCheckKey]
+) -> Iterator[dg.AssetCheckResult]:
+    """The check `reversible` on the assets of these entities, as far as they are selected."""
     wanted = [name for name, key in keys.items() if dg.AssetCheckKey(key, "reversible") in selected]
     started, files, workers = time.perf_counter(), stage.files(), Settings.from_env().workers
     for name, found in reversed_rows(

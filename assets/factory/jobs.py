@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import dagster as dg
 
-from billio_pipeline.model.entity import System
+from billio_pipeline.model.entity import AnySystem, RowSystem
 
 
-def migrate_job(system: System) -> dg.UnresolvedAssetJobDefinition:
+def migrate_job(system: AnySystem) -> dg.UnresolvedAssetJobDefinition:
     """All assets and all checks of the system."""
     selection = dg.AssetSelection.groups(system.name)
     return dg.define_asset_job(
         f"migrate_{system.name}",
         selection=selection,
-        description=f"Load an export into `{system.target.name}` and prove that every item arrived.",
+        description=f"Load the source into {_target(system)} and prove that every item arrived.",
         executor_def=dg.in_process_executor,
         tags={"system": system.name},
     )
 
 
-def verify_job(system: System) -> dg.UnresolvedAssetJobDefinition:
-    """The export decoded anew, and every check; nothing of the target is written."""
+def verify_job(system: AnySystem) -> dg.UnresolvedAssetJobDefinition:
+    """The source read anew, and every check; nothing of the target is written."""
+    staged = "items" if isinstance(system, RowSystem) else "rows"
     decoded = dg.AssetSelection.assets(
-        [system.name, "export"],
-        [system.name, "quarantine"],
-        *([system.name, "rows", entity.name] for entity in system.entities),
-    )
+        [system.name, "quarantine"], *([system.name, staged, entity.name] for entity in system.entities)
+    ).upstream()
     everything = dg.AssetSelection.groups(system.name)
     checks = everything - everything.without_checks()
     return dg.define_asset_job(
         f"verify_{system.name}",
         selection=decoded | checks,
-        description=f"Prove `{system.target.name}` against an export without loading anything.",
+        description=f"Prove {_target(system)} against the source without loading anything.",
         executor_def=dg.in_process_executor,
         tags={"system": system.name},
     )
+
+
+def _target(system: AnySystem) -> str:
+    tables = [table.name for table in system.tables] if isinstance(system, RowSystem) else [system.target.name]
+    return ", ".join(f"`{name}`" for name in tables)

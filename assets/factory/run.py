@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 import dagster as dg
 
 from billio_pipeline.errors import BillioError
+from billio_pipeline.migrate import copied as copies
 from billio_pipeline.migrate import stage as stages
-from billio_pipeline.migrate.stage import Stage
-from billio_pipeline.model.entity import System
+from billio_pipeline.migrate.stage import ItemStage, Stage
+from billio_pipeline.model.entity import RowSystem, System
 from billio_pipeline.settings import Settings
 from resources.migration import MigrationResource
 
@@ -19,6 +20,12 @@ from resources.migration import MigrationResource
 def stage_of(context: Any, system: System, migration: MigrationResource) -> Stage:
     """The stage this run made of its export, else the newest complete one of the same export."""
     return stages.find(Settings.from_env().home, system, migration.open(system).id, context.run.run_id)
+
+
+def staged_items(context: Any, system: RowSystem) -> ItemStage:
+    """The stage this run made of its copy, else the newest complete one of the newest copy."""
+    home = Settings.from_env().home
+    return stages.find(home, system, copies.find(home, system.name, context.run.run_id).id, context.run.run_id)
 
 
 def refuse(error: BillioError) -> NoReturn:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import time
-import uuid
 from contextlib import suppress
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,8 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from billio_pipeline import progress
-from billio_pipeline.cli.migrate import ExportOption, SystemArgument, TargetOption
+from billio_pipeline.cli.compare import compared
+from billio_pipeline.cli.migrate import SourceOption, SystemArgument, TargetOption
 from billio_pipeline.cli.output import JsonOption, Output
 from billio_pipeline.cli.run import bars
 from billio_pipeline.cli.systems import system_named
@@ -29,7 +26,7 @@ from billio_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from billio_pipeline.migrate.stage import Stage
-    from billio_pipeline.model.entity import System
+    from billio_pipeline.model.entity import AnySystem
     from billio_pipeline.verify.reconcile import Verdict
 
 CONTEXT = 24  # unchanged characters shown before and after a change
@@ -47,7 +44,7 @@ class Mode(StrEnum):
 
 def diff(
     system: SystemArgument,
-    export: ExportOption,
+    export: SourceOption = "",
     target: TargetOption = None,
     mode: Annotated[
         Mode, typer.Option(help="Read every row back, or only buckets whose fingerprints differ; auto: by size.")
@@ -74,7 +71,7 @@ def diff(
 
 def _run(
     output: Output,
-    system: System,
+    system: AnySystem,
     export: str,
     target: str | None,
     mode: Mode,
@@ -82,45 +79,20 @@ def _run(
     html: Path | None,
     limit: int,
 ) -> int:
-    from assets.factory.verdict import judge, require_table
-    from billio_pipeline.local.resolve import resolve_target
-    from billio_pipeline.migrate import repairs
-    from billio_pipeline.migrate.prepare import prepare
-    from billio_pipeline.stores.dynamodb import open_source
-    from billio_pipeline.stores.sql.target import Target
-
     for path in (out, html):
         if path and not path.absolute().parent.is_dir():
             raise ConfigurationError(f"{path.parent} is no folder", remedy="Make it, or name another file.")
     settings = Settings.from_env()
-    source = open_source(export, system, settings)
-    source = repairs.repaired(source, repairs.kept(settings.home, system.name, source.id))
-    run = f"diff-{uuid.uuid4().hex[:12]}"
-    stage: Stage | None = None
-    with Target.open(resolve_target(settings, target), settings) as opened:
-        require_table(opened, system)
-        started = time.perf_counter()
-        # A stage of its own place: one that a migration reads or `quarantine` lists is never replaced by it.
-        apart = replace(settings, home=settings.home / "diff")
-        try:
-            with bars(output.console):
-                stage = prepare(source, system, apart, run, lambda n: progress.tell("decode", n, source.items))
-                decoded = time.perf_counter() - started
-                verdict = judge(stage, opened, mode.value)
-            verdict.seconds = {"decode": round(decoded, 3), **verdict.seconds}
-            path = _keep(verdict, out, settings, system, run)
-            answer = _answer(system, stage, verdict, path, limit)
-        finally:
-            if stage is not None:
-                shutil.rmtree(stage.path, ignore_errors=True)
-        answer["target"] = opened.name
+    with bars(output.console), compared(system, export, target, mode.value, settings) as found:
+        kept = _keep(found.verdict, out, settings, system, found.run)
+        answer = {**_answer(system, found.stage, found.verdict, kept, limit), "target": found.target}
     answer["html"] = str(_page(answer, html.absolute())) if html else None
     _show(output.console, answer)
     output.emit(answer)
-    return 0 if verdict.equal else 1
+    return 0 if answer["equal"] else 1
 
 
-def _keep(verdict: Verdict, out: Path | None, settings: Settings, system: System, run: str) -> Path:
+def _keep(verdict: Verdict, out: Path | None, settings: Settings, system: AnySystem, run: str) -> Path:
     """Move the differences to where they stay: `out`, else below our home."""
     path = out.absolute() if out else settings.home / "diff" / system.name / f"{run}.parquet"
     try:
@@ -132,7 +104,7 @@ def _keep(verdict: Verdict, out: Path | None, settings: Settings, system: System
     return path
 
 
-def _answer(system: System, stage: Stage, verdict: Verdict, path: Path, limit: int) -> dict[str, Any]:
+def _answer(system: AnySystem, stage: Stage, verdict: Verdict, path: Path, limit: int) -> dict[str, Any]:
     from billio_pipeline.verify.reconcile import entity_counts
 
     shown: list[dict[str, Any]] = []

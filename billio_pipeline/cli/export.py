@@ -13,7 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from billio_pipeline.cli.output import JsonOption, Output
-from billio_pipeline.cli.systems import system_named
+from billio_pipeline.cli.systems import sql_system_named
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.local.resolve import resolve_dynamodb
 from billio_pipeline.model.entity import System
@@ -56,7 +56,7 @@ def export(
     """
     output = Output(json)
     with output.guarded():
-        declared = system_named(system)
+        declared = sql_system_named(system)
         began = time.monotonic()
         name = table or declared.source.name
         if pitr or export_arn:

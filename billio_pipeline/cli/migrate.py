@@ -7,16 +7,17 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from billio_pipeline.cli.output import JsonOption, Output
+from billio_pipeline.cli.reach import reach
 from billio_pipeline.cli.run import absolute, recorded, run_job
 from billio_pipeline.cli.summary import summarise
 from billio_pipeline.cli.systems import system_named
 from billio_pipeline.errors import ConfigurationError
-from billio_pipeline.model.entity import System
+from billio_pipeline.model.entity import AnySystem
 from billio_pipeline.settings import Settings
 
 
@@ -40,8 +41,18 @@ TargetOption = Annotated[
     str | None,
     typer.Option(
         "--target",
-        help="postgresql:// or dsql://endpoint. Default: BILLIO_POSTGRES_DSN, else the embedded stack.",
+        help="postgresql:// or dsql://endpoint, or a DynamoDB endpoint. Default: the environment's, else the stack's.",
         metavar="DSN",
+    ),
+]
+SourceOption = Annotated[
+    str,
+    typer.Option(
+        "--export",
+        "--source",
+        help="Where the source is: a table export, backup arrays, or a tree of records; folder or s3:// URI. "
+        "A system whose source is a database needs none.",
+        metavar="DIR|URI",
     ),
 ]
 ReportOption = Annotated[Path | None, typer.Option("--report", help="Write the HTML report here.", metavar="FILE")]
@@ -55,7 +66,7 @@ ParityOption = Annotated[
 
 def migrate(
     system: SystemArgument,
-    export: ExportOption,
+    export: SourceOption = "",
     target: TargetOption = None,
     policy: Annotated[
         Policy, typer.Option(help="A row already there that differs: keep it and report, or replace it.")
@@ -63,14 +74,26 @@ def migrate(
     report: ReportOption = None,
     allow_quarantine: AllowOption = False,
     parity_table: ParityOption = "",
+    max_wcu: Annotated[
+        float, typer.Option(help="Write units per second a load into DynamoDB uses at most. 0: what it takes.", min=0)
+    ] = 0.0,
+    live: Annotated[
+        bool, typer.Option("--live", help="DynamoDB tables that others write to: put only what is absent, or no newer.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Load an export into the target and prove that every item arrived.
+    """Load a source into its target and prove that every item arrived.
 
     Safe to run again, after any crash, or twice at once. Exit code 0: all proven; 1: a check failed, a row conflicts,
     or items were quarantined; 2: bad input or configuration, and the target is untouched.
     """
-    asked = {"export": absolute(export), "policy": policy.value, "parity_table": parity_table}
+    asked = {
+        "export": absolute(export),
+        "policy": policy.value,
+        "parity_table": parity_table,
+        "max_wcu": max_wcu,
+        "live": live,
+    }
     _run("migrate", system, target, asked, report, allow_quarantine, json)
 
 
@@ -99,7 +122,7 @@ def verify(
 
 
 def _run(
-    job: str, name: str, target: str | None, asked: dict[str, str], report: Path | None, allow: bool, json: bool
+    job: str, name: str, target: str | None, asked: dict[str, Any], report: Path | None, allow: bool, json: bool
 ) -> None:
     out = Output(json)
     with out.guarded():
@@ -112,26 +135,21 @@ def _run(
 
 def execute(
     job: str,
-    system: System,
+    system: AnySystem,
     settings: Settings,
     out: Output,
     *,
     target: str | None,
-    asked: dict[str, str],
+    asked: dict[str, Any],
     report: Path | None,
     allow_quarantine: bool,
 ) -> int:
     """Run the job, write its report, print its result; the exit code it deserves."""
-    from billio_pipeline.local.resolve import resolve_target
     from resources.run_report import report_path, write_report
 
-    _open(system, asked["export"], settings)
-    if asked.get("parity_table"):
-        _parity_table(system, asked["parity_table"], settings)
-    dsn = resolve_target(settings, target)
-    _reachable(dsn, settings)
+    environment = reach(system, settings, target, asked)
     with recorded(settings) as instance:
-        result = run_job(job, system, instance, out, dsn=dsn, migration=asked)
+        result = run_job(job, system, instance, out, environment=environment, migration=asked)
         written: Path | None = None
         if result.stage is not None:
             written = write_report(
@@ -148,19 +166,6 @@ def execute(
     return code
 
 
-def _open(system: System, location: str, settings: Settings) -> None:
-    """Refuse a location that holds nothing to read before anything is started for it."""
-    from billio_pipeline.stores.objects import open_store
-
-    open_store(location, settings).check()
-
-
-def _reachable(dsn: str, settings: Settings) -> None:
-    from billio_pipeline.stores.sql.target import Target
-
-    Target.open(dsn, settings, connections=1).close()
-
-
 def _writable(report: Path | None) -> None:
     """Refuse a report that couldn't be written before anything is started for it."""
     if report is None:
@@ -172,21 +177,6 @@ def _writable(report: Path | None) -> None:
             raise IsADirectoryError(f"{report} is a folder")
     except OSError as error:
         raise ConfigurationError(f"can't write {report}: {error}", remedy="Give --report another path.") from error
-
-
-def _parity_table(system: System, table: str, settings: Settings) -> None:
-    """Refuse a live table that can't answer the system's questions."""
-    from billio_pipeline.stores.dynamodb.client import dynamodb_client
-    from billio_pipeline.stores.objects.aws import explained
-
-    with explained(f"the DynamoDB table {table}"):
-        found = dynamodb_client(settings).describe_table(TableName=table)["Table"]
-    indexes = {index["IndexName"] for index in found.get("GlobalSecondaryIndexes", ())}
-    if lacking := [index.name for index in system.source.indexes if index.name not in indexes]:
-        raise ConfigurationError(
-            f"the table {table} lacks the indexes {', '.join(lacking)}",
-            remedy="Name the live table with --parity-table.",
-        )
 
 
 def command() -> str:

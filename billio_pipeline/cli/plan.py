@@ -17,7 +17,7 @@ from rich.table import Table
 from billio_pipeline import progress
 from billio_pipeline.cli.output import JsonOption, Output
 from billio_pipeline.cli.run import absolute, bars
-from billio_pipeline.cli.systems import system_named
+from billio_pipeline.cli.systems import sql_system_named
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.model.refusal import Reason
 from billio_pipeline.plan import words
@@ -111,7 +111,7 @@ def _sensible(
 def _made(
     output: Output, settings: Settings, system: str, export: str, target: str | None, profile: str | None
 ) -> Plan:
-    declared = system_named(system)
+    declared = sql_system_named(system)
     source = open_source(export, declared, settings)
     with _opened(target, settings) as opened, bars(output.console):
         return make(

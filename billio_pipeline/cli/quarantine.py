@@ -20,15 +20,15 @@ from rich.text import Text
 from billio_pipeline.cli.migrate import SystemArgument, TargetOption
 from billio_pipeline.cli.output import JsonOption, Output
 from billio_pipeline.cli.run import bars
-from billio_pipeline.cli.systems import system_named
+from billio_pipeline.cli.systems import sql_system_named, system_named
 from billio_pipeline.errors import ConfigurationError, InputError
-from billio_pipeline.migrate.stage import Stage
+from billio_pipeline.migrate.stage import Stage, stage_at
+from billio_pipeline.model.entity import AnySystem, System
 from billio_pipeline.report.text import spelt
 from billio_pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from billio_pipeline.migrate.replay import Replayed
-    from billio_pipeline.model.entity import System
 
 app = typer.Typer(help="What was refused and why; one line in full; load lines that were mended.", no_args_is_help=True)
 
@@ -125,11 +125,12 @@ def replay(
     """Read the refused lines again, after the mapping was mended or items were repaired, and load those that pass.
 
     Rows already in the target count as present, and are never overwritten. Exit code 0: nothing remains; 1: lines
-    remain refused, or a row there differs; 2: bad input or configuration.
+    remain refused, or a row there differs; 2: bad input or configuration. Where rows are the source, mend them there
+    and migrate again: only what is not in the target yet is written.
     """
     output = Output(json)
     with output.guarded():
-        code = _replay(output, system_named(system), items, run, stage, target)
+        code = _replay(output, sql_system_named(system), items, run, stage, target)
     raise typer.Exit(code)
 
 
@@ -173,7 +174,7 @@ def _told(console: Console, done: Replayed) -> None:
         console.print(f"  conflict: the target's row {key} differs and was left as it is", markup=False)
 
 
-def _quarantine(system: System, run: str | None, folder: Path | None, path: Path | None) -> Quarantine:
+def _quarantine(system: AnySystem, run: str | None, folder: Path | None, path: Path | None) -> Quarantine:
     """The quarantine that is meant. Raises ConfigurationError for two answers, InputError when there is none."""
     if sum(given is not None for given in (run, folder, path)) > 1:
         raise ConfigurationError("--run, --stage and --path say the same thing", remedy="Give one of them.")
@@ -181,13 +182,13 @@ def _quarantine(system: System, run: str | None, folder: Path | None, path: Path
         if not path.is_file():
             raise InputError(f"{path} is no file", remedy="Name a quarantine.parquet.")
         inside = (path.absolute().parent / "summary.json").exists() and path.name == "quarantine.parquet"
-        return Quarantine(path.absolute(), Stage(path.absolute().parent, system) if inside else None)
-    stage = Stage(folder.absolute(), system) if folder is not None else _newest(system, run)
+        return Quarantine(path.absolute(), stage_at(path.absolute().parent, system) if inside else None)
+    stage = stage_at(folder.absolute(), system) if folder is not None else _newest(system, run)
     _ = stage.summary  # raises for a folder that is no complete stage
     return Quarantine(stage.quarantine, stage)
 
 
-def _newest(system: System, run: str | None) -> Stage:
+def _newest(system: AnySystem, run: str | None) -> Stage:
     """The stage of that run, else the newest one of any export."""
     found = sorted(
         (Settings.from_env().home / "stage" / system.name).glob("*/*/summary.json"),
@@ -198,13 +199,15 @@ def _newest(system: System, run: str | None) -> Stage:
     if not found:
         what = f"run {run} left no stage" if run else f"no export of {system.name} was decoded here"
         raise InputError(what, remedy="billio migrate, or verify, makes one; --stage and --path name one elsewhere.")
-    return Stage(found[-1].parent, system)
+    return stage_at(found[-1].parent, system)
 
 
-def _is(row: dict[str, Any], which: str, system: System) -> bool:
+def _is(row: dict[str, Any], which: str, system: AnySystem) -> bool:
     from billio_pipeline.migrate.mended import keys_of
 
-    return which in (str(row["line"]), f"{row['file']}:{row['line']}") or which in keys_of(row, system)
+    if which in (str(row["line"]), f"{row['file']}:{row['line']}", row["key"]):
+        return True
+    return isinstance(system, System) and which in keys_of(row, system)
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -26,7 +26,7 @@ from rich.text import Text
 from billio_pipeline import logs, progress
 from billio_pipeline.cli.output import Output
 from billio_pipeline.errors import ConfigurationError, Interrupted
-from billio_pipeline.model.entity import System
+from billio_pipeline.model.entity import AnySystem
 from billio_pipeline.settings import Settings
 
 # Where each repeated transaction is logged.
@@ -103,13 +103,19 @@ def recorded(settings: Settings) -> Iterator[DagsterInstance]:
 
 
 def run_job(
-    job: str, system: System, instance: DagsterInstance, out: Output, *, dsn: str, migration: dict[str, str]
+    job: str,
+    system: AnySystem,
+    instance: DagsterInstance,
+    out: Output,
+    *,
+    environment: dict[str, str],
+    migration: dict[str, Any],
 ) -> RunResult:
-    """Execute `{job}_{system}` in this process. The DSN goes by environment: a run's configuration is recorded."""
+    """Execute `{job}_{system}` in this process. Addresses go by `environment`: a run's configuration is recorded."""
     from billio_pipeline.definitions import defs
     from resources.run_result import run_result
 
-    os.environ["BILLIO_POSTGRES_DSN"] = dsn
+    os.environ.update(environment)
     config = {
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         "resources": {"migration": {"config": migration}},
@@ -143,4 +149,4 @@ def _stoppable(work: Callable[[], T]) -> T:
 
 def absolute(location: str) -> str:
     """A location as a run records it: URIs as they are, folders made absolute."""
-    return location if "://" in location else str(Path(location).expanduser().absolute())
+    return location if "://" in location or not location else str(Path(location).expanduser().absolute())

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from billio_pipeline.cli.output import JsonOption, Output
-from billio_pipeline.cli.systems import system_named
+from billio_pipeline.cli.systems import sql_system_named
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.model.entity import System
 from billio_pipeline.settings import Settings
@@ -66,7 +66,7 @@ def up(system: SystemArgument = "billio", target: TargetOption = None, json: Jso
             out.console.print(f"          {result.message}", markup=False)
 
     with out.guarded():
-        declared = system_named(system)
+        declared = sql_system_named(system)
         with _opened(target) as opened:
             _head(out, declared, opened.name, opened.profile)
             results = schema.up(opened, declared, progress=told)
@@ -95,7 +95,7 @@ def status(system: SystemArgument = "billio", target: TargetOption = None, json:
     """
     out = Output(json)
     with out.guarded():
-        declared = system_named(system)
+        declared = sql_system_named(system)
         with _opened(target) as opened:
             held = schema.status(opened, declared)
         _head(out, declared, opened.name, opened.profile)
@@ -138,7 +138,7 @@ def plan(
     """
     out = Output(json)
     with out.guarded():
-        declared = system_named(system)
+        declared = sql_system_named(system)
         if profile is not None:
             if target is not None or profile not in PROFILES:
                 problem = "--profile and --target" if target is not None else f"profile {profile!r}"

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-import importlib.util
-import pkgutil
-from functools import cache
+import importlib
+from typing import TYPE_CHECKING
 
 from billio_pipeline.errors import ConfigurationError
-from billio_pipeline.model.entity import System
+from billio_pipeline.model.entity import AnySystem, RowSystem, System
+
+if TYPE_CHECKING:
+    from assets.factory.source import Source
 
 
-@cache
-def systems() -> dict[str, System]:
+def systems() -> dict[str, AnySystem]:
     """Declared systems by name."""
-    import assets
+    from assets.declared import declared
 
-    found: dict[str, System] = {}
-    for module in pkgutil.iter_modules(assets.__path__):
-        if module.ispkg and importlib.util.find_spec(f"assets.{module.name}.model"):
-            system = getattr(importlib.import_module(f"assets.{module.name}.model"), "SYSTEM", None)
-            if isinstance(system, System):
-                found[system.name] = system
-    return found
+    return {name: system for name, (_, system) in declared().items()}
 
 
-def system_named(name: str) -> System:
+def system_named(name: str) -> AnySystem:
     """The system of that name. Raises ConfigurationError listing those there are."""
-    if name not in systems():
-        raise ConfigurationError(f"no system is called {name!r}", remedy=f"Name one of: {', '.join(systems())}.")
-    return systems()[name]
+    known = systems()
+    if name not in known:
+        raise ConfigurationError(f"no system is called {name!r}", remedy=f"Name one of: {', '.join(known)}.")
+    return known[name]
+
+
+def sql_system_named(name: str) -> System:
+    """The same, for what is only done to a SQL target. Raises ConfigurationError for a system that has none."""
+    system = system_named(name)
+    if isinstance(system, RowSystem):
+        known = [each.name for each in systems().values() if isinstance(each, System)]
+        raise ConfigurationError(
+            f"{name} is migrated into DynamoDB: there is no SQL target to do this to",
+            remedy=f"Name one of: {', '.join(known)}.",
+        )
+    return system
+
+
+def source_of(system: RowSystem) -> Source:
+    """Where the system's rows come from, as its folder declares it beside its assets."""
+    return importlib.import_module(f"assets.{system.name}.assets").SOURCE

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from billio_pipeline.codec.natural import Types, escape, plain_wire, to_natural, to_wire
-from billio_pipeline.codec.rewrite import applies, rewritten, rewritten_text
+from billio_pipeline.codec.fields import holder, read_fields, reads
+from billio_pipeline.codec.rewrite import rewritten_text
 from billio_pipeline.codec.wire import Item
 from billio_pipeline.model.canonical import canonical_value, jsonb_text, parse_jsonb
-from billio_pipeline.model.entity import RESERVED, Derived, Entity, Field, Rewrite, System
+from billio_pipeline.model.entity import Entity, System
+from billio_pipeline.model.natural import Types, escape, plain_wire, to_natural, to_wire
 from billio_pipeline.model.refusal import Reason, Refusal
-from billio_pipeline.model.types import LogicalType
+from billio_pipeline.model.words import RESERVED, Derived
 
 Row = dict[str, Any]
 
@@ -36,7 +37,7 @@ class Codec:
         self.system = system
         self._key = system.source.partition[0]
         self._key_attribute = {e.name: _key_attribute(e) for e in system.entities}
-        self._reads = {e.name: [_Read.of(e, each) for each in e.fields] for e in system.entities}
+        self._reads = {e.name: reads(e) for e in system.entities}
         self._puts = {
             e.name: [(f.column, f.path[:-1], f.path[-1], f.type.write) for f in e.fields if f.column is not None]
             for e in system.entities
@@ -78,12 +79,8 @@ class Codec:
         row: Row = dict.fromkeys(self._columns)
         rest: dict[str, Any] = dict(item)
         was: dict[str, Any] = {}
-        for each in self._reads[entity.name]:
-            value = _read(each, item, rest, was)
-            if isinstance(value, Refusal):
-                return value.at(each.attribute)
-            if each.column is not None:
-                row[each.column] = value
+        if refusal := read_fields(self._reads[entity.name], item, row, rest, was):
+            return refusal
         for rule in entity.rules:
             if rule.kind == "absent" and row[rule.column] is not None:
                 return Refusal(Reason.REFERENCE_NOT_ALLOWED, f"{rule.column}: no {entity.name} has one")
@@ -114,7 +111,7 @@ class Codec:
             item = {n: {"S": v} if type(v) is str else plain_wire(v) for n, v in document.items()}
         for column, outer, name, write in self._puts[entity.name]:
             if (value := row[column]) is not None:
-                (_holder(item, outer) if outer else item)[name] = write(value)
+                (holder(item, outer) if outer else item)[name] = write(value)
         for name, wire in was.items():
             if wire is not None:
                 item[name] = wire
@@ -141,67 +138,6 @@ def _template_parts(template: str) -> list[str]:
     return re.split(r"\{([^{}]+)\}", template)
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A field as `_read` wants it, worked out once."""
-
-    attribute: str
-    outer: tuple[str, ...]
-    name: str
-    type: LogicalType
-    optional: bool
-    column: str | None
-    rewrite: Rewrite | None
-
-    @classmethod
-    def of(cls, entity: Entity, each: Field) -> _Read:
-        *outer, name = each.path
-        rewrite = entity.rewrites.get(each.attribute)
-        return cls(each.attribute, tuple(outer), name, each.type, each.optional, each.column, rewrite)
-
-
-_ABSENT = Refusal(Reason.MISSING_ATTRIBUTE, "absent")
-
-
-def _read(each: _Read, item: Item, rest: dict[str, Any], was: dict[str, Any]) -> Any:
-    """A field's value (None when absent or NULL), its part taken out of `rest`; or a Refusal."""
-    absent = None if each.optional else _ABSENT
-    holder: dict[str, Any] = item
-    for depth, step in enumerate(each.outer):
-        if step not in holder:
-            return absent
-        if each.optional and holder[step] == {"NULL": True}:
-            return None
-        if "M" not in holder[step]:
-            return Refusal(Reason.WRONG_TYPE, f"{step} is {'/'.join(holder[step])}, not a map")
-        holder = holder[step]["M"]
-        if depth == len(each.outer) - 1:
-            rest_holder = _own_copy(rest, each.outer)
-    name = each.name
-    if name not in holder:
-        return absent
-    wire = holder[name]
-    if each.optional and wire == {"NULL": True}:
-        return None  # the NULL itself stays in the rest
-    rewrite = each.rewrite
-    value = each.type.read(wire) if rewrite is None else rewritten(each.type, wire, rewrite)
-    if isinstance(value, Refusal):
-        return value
-    if rewrite is not None and applies(rewrite, wire):
-        was[each.attribute] = canonical_value(wire)
-    if each.column is not None:
-        (rest_holder if each.outer else rest).pop(name)
-    return value
-
-
-def _own_copy(rest: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-    """The map at `path` in `rest`, copied on the way so that the item itself stays as it is."""
-    for step in path:
-        rest[step] = {"M": dict(rest[step]["M"])}
-        rest = rest[step]["M"]
-    return rest
-
-
 def _document(rest: Mapping[str, Any], was: dict[str, Any]) -> dict[str, Any]:
     """The JSON document of what no column carries, with the reserved key only where something needs it."""
     types: Types = {}
@@ -214,16 +150,6 @@ def _document(rest: Mapping[str, Any], was: dict[str, Any]) -> dict[str, Any]:
     if notes:
         document[RESERVED] = notes
     return document
-
-
-def _holder(item: Item, path: tuple[str, ...]) -> dict[str, Any]:
-    """The map at `path` in a rebuilt item, made if it isn't there."""
-    holder: dict[str, Any] = item
-    for step in path:
-        if "M" not in holder.setdefault(step, {"M": {}}):
-            holder[step] = {"M": {}}
-        holder = holder[step]["M"]
-    return holder
 
 
 def _key_refusal(each: Derived, expected: str, found: Mapping[str, Any] | None) -> Refusal:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from billio_pipeline.codec.compile import Codec
+from billio_pipeline.codec.items import ItemCodec
 from billio_pipeline.codec.wire import parse
 from billio_pipeline.model.canonical import canonical_item
 from billio_pipeline.model.entity import Entity
@@ -23,5 +24,17 @@ def rebuilds(codec: Codec, entity: Entity) -> Callable[[Mapping[str, Any], bytes
             return True
         item = parse(line)  # equal by value though not by spelling, or different
         return not isinstance(item, Refusal) and canonical_item(item) == canonical_item(rebuilt)
+
+    return same
+
+
+def rows_again(codec: ItemCodec, entity: Entity) -> Callable[[Mapping[str, Any], bytes], bool]:
+    """(row, canonical bytes of its item) → whether the item gives the row back, of the entity its attributes tell."""
+    columns = [column.name for column in entity.columns]
+
+    def same(row: Mapping[str, Any], item: bytes) -> bool:
+        wire = orjson.loads(item)
+        again = codec.to_row(entity, wire)
+        return codec.entity_of(wire) is entity and again == {name: row[name] for name in columns}
 
     return same

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from billio_pipeline.model.entity import Rewrite
 from billio_pipeline.model.refusal import Refusal
 from billio_pipeline.model.types import LogicalType, Value
+from billio_pipeline.model.words import Rewrite
 
 
 def applies(rewrite: Rewrite, wire: Mapping[str, Any]) -> bool:

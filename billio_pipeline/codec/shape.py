@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from billio_pipeline.model.entity import RESERVED, System
+from billio_pipeline.model.entity import System
+from billio_pipeline.model.words import RESERVED
 
 _MOST_NAMES = 512  # learned; a table whose attribute names are data is for the exact path
 _UNFIT = re.compile(r'[\\"\x00-\x1f]')  # msgspec matches names as they are written

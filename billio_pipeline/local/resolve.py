@@ -23,6 +23,16 @@ def resolve_target(settings: Settings, target: str | None = None) -> str:
     return _started(settings).postgres_dsn
 
 
+def resolve_database(settings: Settings, system: str) -> str:
+    """A system's source database: the configured one, else the embedded server's of its name, made if need be."""
+    if configured := settings.source_dsn(system):
+        return configured
+    _started(settings)
+    from billio_pipeline.local.stack import Stack
+
+    return Stack(settings).database(system)
+
+
 def resolve_dynamodb(settings: Settings) -> str:
     """The configured DynamoDB endpoint, else the embedded stack's, started if need be and left running."""
     return settings.dynamodb_endpoint or _started(settings).dynamodb_endpoint

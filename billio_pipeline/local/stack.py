@@ -112,6 +112,16 @@ class Stack:
             save(self.state_file, state)
             return state
 
+    def database(self, name: str) -> str:
+        """The DSN of a plain database of this name on the embedded server, made if need be. The stack must be up."""
+        with self._locked():
+            state = self.state()
+            if state is None or "postgres" not in state.ports:
+                raise ConfigurationError("no embedded PostgreSQL runs", remedy="Start it: billio stack up.")
+            postgres = self._postgres()
+            postgres.ensure_database(state.ports["postgres"], name)
+            return postgres.role_dsn(state.ports["postgres"], name)
+
     def down(self) -> bool:
         """Stop everything, data kept. False when nothing ran."""
         if not self.folder.exists():

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from billio_pipeline.codec.compile import compile
-from billio_pipeline.codec.rebuild import rebuilds
-from billio_pipeline.migrate.stage import Stage
-from billio_pipeline.model.entity import System
+from billio_pipeline.codec.items import ItemCodec
+from billio_pipeline.codec.rebuild import rebuilds, rows_again
+from billio_pipeline.migrate.stage import ItemStage, Stage
+from billio_pipeline.model.entity import RowSystem, System
 from billio_pipeline.processes import spread
 from billio_pipeline.verify.reversible import Reversal, reverse
 
@@ -29,6 +30,9 @@ def reversed_rows(
     return found
 
 
-def _reversed_file(path: Path, system: System, entity: str, file: Path) -> tuple[str, Reversal]:
+def _reversed_file(path: Path, system: System | RowSystem, entity: str, file: Path) -> tuple[str, Reversal]:
+    if isinstance(system, RowSystem):
+        staged = ItemStage(path, system).batches_of(entity, file, also=("_item",))
+        return entity, reverse(staged, rows_again(ItemCodec(system), system.by_name[entity]), "_item")
     batches = Stage(path, system).batches_of(entity, file, also=("_source",))
     return entity, reverse(batches, rebuilds(compile(system), system.by_name[entity]))

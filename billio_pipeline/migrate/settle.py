@@ -18,8 +18,9 @@ from billio_pipeline.duck import connect
 from billio_pipeline.migrate.decode import FileCounts
 from billio_pipeline.migrate.stage import QUARANTINE, UNKNOWN, Stage
 from billio_pipeline.model.canonical import canonical_item, content_hash
-from billio_pipeline.model.entity import Entity, Rule
+from billio_pipeline.model.entity import Entity
 from billio_pipeline.model.refusal import Reason, Refusal
+from billio_pipeline.model.words import Rule
 
 _AT_ONCE = 2_000  # lines in memory
 DROPPED = "entity VARCHAR, key VARCHAR, file INTEGER, line BIGINT, outcome VARCHAR, reason VARCHAR, message VARCHAR"

@@ -12,11 +12,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import orjson
 import pyarrow as pa
@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from billio_pipeline.errors import ConfigurationError, InputError
-from billio_pipeline.model.entity import System
+from billio_pipeline.model.entity import Column, RowSystem, System
 
 UNKNOWN = "_unknown"  # the entity of lines whose entity can't be told
 
@@ -65,6 +65,10 @@ class Stage:
     path: Path
     system: System
 
+    def columns(self, entity: str) -> tuple[Column, ...]:
+        """The columns an entity's rows are staged with."""
+        return self.system.columns
+
     def rows(self, entity: str) -> list[Path]:
         return sorted((self.path / "rows" / entity).glob("*.parquet"))
 
@@ -103,16 +107,16 @@ class Stage:
         """(file index, rows with `_line` and the columns named in `also`) per staged row group, less dropped rows."""
         dropped = self._dropped_lines(entity)
         for path in self.rows(entity):
-            yield from self._batches_of(path, dropped, also)
+            yield from self._batches_of(entity, path, dropped, also)
 
     def batches_of(self, entity: str, path: Path, also: tuple[str, ...]) -> Iterator[tuple[int, pa.Table]]:
         """As `batches`, of one of its `rows`."""
-        return self._batches_of(path, self._dropped_lines(entity), also)
+        return self._batches_of(entity, path, self._dropped_lines(entity), also)
 
     def _batches_of(
-        self, path: Path, dropped: dict[int, pa.Array], also: tuple[str, ...]
+        self, entity: str, path: Path, dropped: dict[int, pa.Array], also: tuple[str, ...]
     ) -> Iterator[tuple[int, pa.Table]]:
-        columns = [c.name for c in self.system.columns] + ["_line", *also]
+        columns = [column.name for column in self.columns(entity)] + ["_line", *also]
         index = int(path.stem)
         gone = dropped.get(index)
         with pq.ParquetFile(path) as file:
@@ -131,7 +135,21 @@ class Stage:
         }
 
 
-def create(home: Path, system: System, export_id: str, run: str) -> Stage:
+@dataclass(frozen=True)
+class ItemStage(Stage):
+    """A stage of rows with the items they become, one source's copy. Made by `migrate.itemise`."""
+
+    system: RowSystem  # type: ignore[assignment]  # the other direction's stage, used by what knows of neither
+
+    def columns(self, entity: str) -> tuple[Column, ...]:
+        return self.system.by_name[entity].columns
+
+
+@overload
+def create(home: Path, system: System, export_id: str, run: str) -> Stage: ...
+@overload
+def create(home: Path, system: RowSystem, export_id: str, run: str) -> ItemStage: ...
+def create(home: Path, system: System | RowSystem, export_id: str, run: str) -> Stage:
     """A new, empty stage for this export, below `home`. A left-over of the same run is replaced."""
     path = home / "stage" / system.name / export_id / run
     try:
@@ -142,11 +160,20 @@ def create(home: Path, system: System, export_id: str, run: str) -> Stage:
         raise ConfigurationError(
             f"can't write to {path}: {error}", remedy="Set BILLIO_HOME to a folder with room."
         ) from error
-    return Stage(path, system)
+    return stage_at(path, system)
 
 
-@contextmanager
-def filling(home: Path, system: System, export_id: str, run: str) -> Iterator[Stage]:
+def stage_at(path: Path, system: System | RowSystem) -> Stage:
+    """The stage in this folder, of the kind its system has."""
+    return ItemStage(path, system) if isinstance(system, RowSystem) else Stage(path, system)
+
+
+@overload
+def filling(home: Path, system: System, export_id: str, run: str) -> AbstractContextManager[Stage]: ...
+@overload
+def filling(home: Path, system: RowSystem, export_id: str, run: str) -> AbstractContextManager[ItemStage]: ...
+@contextmanager  # type: ignore[misc]
+def filling(home: Path, system: System | RowSystem, export_id: str, run: str) -> Iterator[Stage]:
     """A new stage, to be completed within the block; what a failure leaves of it is removed, for it may be large."""
     stage = create(home, system, export_id, run)
     with FileLock(stage.path / _FILLING):
@@ -158,19 +185,23 @@ def filling(home: Path, system: System, export_id: str, run: str) -> Iterator[St
     (stage.path / _FILLING).unlink(missing_ok=True)
 
 
-def find(home: Path, system: System, export_id: str, run: str) -> Stage:
+@overload
+def find(home: Path, system: System, export_id: str, run: str) -> Stage: ...
+@overload
+def find(home: Path, system: RowSystem, export_id: str, run: str) -> ItemStage: ...
+def find(home: Path, system: System | RowSystem, export_id: str, run: str) -> Stage:
     """This run's own stage of the export, else the newest complete one. Raises InputError when there is none."""
     folder = home / "stage" / system.name / export_id
     own = folder / run
     if (own / "summary.json").exists():
-        return Stage(own, system)
+        return stage_at(own, system)
     complete = sorted(folder.glob("*/summary.json"), key=lambda path: path.stat().st_mtime)
     if not complete:
         raise InputError(f"export {export_id} has not been decoded", remedy="Materialise its rows first, then this.")
-    return Stage(complete[-1].parent, system)
+    return stage_at(complete[-1].parent, system)
 
 
-def prune(home: Path, system: System, export_id: str, own: str = "") -> None:
+def prune(home: Path, system: System | RowSystem, export_id: str, own: str = "") -> None:
     """Remove stages of this export beyond the newest few, so that reruns don't fill the disk; never the `own` run's.
 
     Newest by the clock, which may have been set back since: hence the exception. What killed processes left of stages

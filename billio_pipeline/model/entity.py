@@ -1,112 +1,32 @@
-"""What a migration is declared with: entities, the words their fields are made of, and the carrier rule.
+"""What a migration is declared with: entities, and the systems made of them.
 
-Sides are stores (item, row), never directions: the same declaration loads and rebuilds. Words carry no callables.
-The carrier rule, checked when a declaration is imported: every attribute has exactly one carrier — a Field, or the
-Rest. Derived carries nothing: it is checked on the way in and recomputed on the way back, never parsed.
+Sides are stores (item, row), never directions: the same declaration loads and rebuilds. words.py has what fields are
+made of, carriers.py the rule that makes a declaration reversible.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NoReturn
 
 import pyarrow as pa
 
+from billio_pipeline.model import carriers
+from billio_pipeline.model.scalars import Json
 from billio_pipeline.model.tables import DynamoTable, SqlTable
-from billio_pipeline.model.types import Conversion, Json, LogicalType
-
-# The name, inside a Rest column, under which travels what jsonb alone can't return: see docs/guarantees.md.
-RESERVED = "$dynamodb"
-
-
-class DeclarationError(TypeError):
-    """A declaration that can't be reversible; raised when it is imported."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """One attribute carried by one column (`row`, by default of the same name), or `inside` a Rest under its own name.
-
-    `attribute` may be a path into a map (`image.url`). `optional` means it may be absent or NULL. `default` is SQL.
-    """
-
-    attribute: str
-    type: LogicalType
-    row: str | None = None
-    optional: bool = False
-    inside: str | None = None
-    default: str | None = None
-
-    @property
-    def path(self) -> tuple[str, ...]:
-        return tuple(self.attribute.split("."))
-
-    @property
-    def column(self) -> str | None:
-        """The column that carries it, or None when it lives inside a Rest."""
-        return None if self.inside else self.row or self.attribute
-
-
-@dataclass(frozen=True)
-class Rest:
-    """The column that carries every attribute, or part of a map, that no Field does, as natural JSON."""
-
-    column: str
-
-
-@dataclass(frozen=True)
-class Rewrite:
-    """A value replaced on the way in: by a mapping of texts, or another type's reading. The original goes to `was`."""
-
-    attribute: str
-    using: Mapping[str, str] | Conversion
-    was: str
-
-
-@dataclass(frozen=True)
-class Derived:
-    """An attribute that follows from others: `"{type}:{id}"`, over attributes as the item has them.
-
-    In a key of the source table a different value refuses the item; elsewhere it is remembered in the Rest.
-    """
-
-    attribute: str
-    template: str
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return tuple(re.findall(r"\{([^{}]+)\}", self.template))
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What must hold of an entity's rows. Made by `Rule.refers` and `Rule.absent`."""
-
-    kind: Literal["refers", "absent"]
-    column: str
-    table: str = ""
-    when: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def refers(cls, column: str, table: SqlTable, when: Mapping[str, str]) -> Rule:
-        """A value in `column` is the key of a row of `table` for which `when` holds."""
-        return cls("refers", column, table.name, tuple(when.items()))
-
-    @classmethod
-    def absent(cls, column: str) -> Rule:
-        """Rows of this entity have no value in `column`."""
-        return cls("absent", column)
-
-
-Part = Field | Rest | Rewrite | Derived
-
-
-def fields(*parts: Part) -> tuple[Part, ...]:
-    """Parts of an entity; tuples of them add up."""
-    return parts
+from billio_pipeline.model.types import LogicalType
+from billio_pipeline.model.words import (
+    DeclarationError,
+    Derived,
+    Expires,
+    Field,
+    Lookup,
+    Part,
+    Rest,
+    Rewrite,
+    Rule,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -125,16 +45,23 @@ class Column:
 
 @dataclass(frozen=True)
 class Entity:
-    """One kind of item in a table, and its row. `when` tells it: attributes equal to these texts, after any Rewrite."""
+    """One kind of item in a table, and its row. `when` tells it: attributes equal to these texts, after any Rewrite.
+
+    `items` is the DynamoDB table its items go to; None where items are the source, whose table the system names. Then
+    a Rest is required, for every attribute needs a carrier; with `items` every column does, and all fields may do.
+    `newer_by` is an attribute by which one version of an item is newer than another, for tables others write to.
+    """
 
     name: str
     table: SqlTable
     when: Mapping[str, str]
     parts: tuple[Part, ...]
     rules: tuple[Rule, ...] = ()
+    items: DynamoTable | None = None
+    newer_by: str | None = None
 
     def __post_init__(self) -> None:
-        _check_carriers(self)
+        carriers.check(self)
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -142,7 +69,20 @@ class Entity:
 
     @cached_property
     def rest(self) -> Rest:
+        """Raises StopIteration where none is declared: see `has_rest`."""
         return next(part for part in self.parts if isinstance(part, Rest))
+
+    @cached_property
+    def has_rest(self) -> bool:
+        return any(isinstance(part, Rest) for part in self.parts)
+
+    @cached_property
+    def lookups(self) -> tuple[Lookup, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Lookup))
+
+    @cached_property
+    def expires(self) -> Expires | None:
+        return next((part for part in self.parts if isinstance(part, Expires)), None)
 
     @cached_property
     def rewrites(self) -> dict[str, Rewrite]:
@@ -160,7 +100,7 @@ class Entity:
             for f in self.fields
             if f.column is not None
         ]
-        return (*own, Column(self.rest.column, Json(), True, "'{}'"))
+        return (*own, Column(self.rest.column, Json(), True, "'{}'")) if self.has_rest else tuple(own)
 
     def arrow_schema(self) -> pa.Schema:
         return pa.schema([pa.field(c.name, c.type.arrow) for c in self.columns])
@@ -214,65 +154,39 @@ class System:
         return pa.schema([pa.field(c.name, c.type.arrow) for c in self.columns])
 
 
-def _check_carriers(entity: Entity) -> None:
-    """Raise DeclarationError unless every attribute and column has exactly one carrier, and each word can be kept."""
-    refuse = _Refuse(entity.name)
-    rests = [part.column for part in entity.parts if isinstance(part, Rest)]
-    if len(rests) != 1:
-        refuse(f"{len(rests)} Rest columns; exactly one carries what no Field does")
-    carried: set[str] = set()
-    columns: set[str] = set(rests)
-    for each in entity.fields:
-        if each.attribute in carried:
-            refuse(f"attribute {each.attribute} has two carriers")
-        carried.add(each.attribute)
-        if each.column is not None and each.column in columns:
-            refuse(f"column {each.column} has two carriers")
-        if each.column is not None:
-            columns.add(each.column)
-        if each.inside is not None and (each.inside not in rests or each.row or len(each.path) > 1):
-            refuse(f"{each.attribute} is inside {each.inside!r}, which is not its Rest column, or is renamed there")
-    for attribute in carried:
-        if any(other.startswith(attribute + ".") for other in carried):
-            refuse(f"attribute {attribute} is carried whole and in parts")
-    _check_words(entity, carried | {f.path[0] for f in entity.fields}, refuse)
-    if key := [rule.column for rule in entity.rules if rule.column not in columns]:
-        refuse(f"a rule names {key}, which is no column")
-    keys = [f for f in entity.fields if f.column == entity.table.key]
-    if not keys:
-        refuse(f"no Field carries the key {entity.table.key} of {entity.table.name}")
-    if keys[0].optional or len(keys[0].path) > 1:
-        refuse(f"the key {entity.table.key} of {entity.table.name} may be absent")
-
-
-def _check_words(entity: Entity, carried: set[str], refuse: _Refuse) -> None:
-    """Raise DeclarationError for a Rewrite, a Derived or a condition that couldn't be kept for some item."""
-    whole = {f.attribute for f in entity.fields if f.column and len(f.path) == 1}
-    # What every item has as text: keys and conditions are made of it.
-    sure = {f.attribute for f in entity.fields if f.type.tag == "S" and not f.optional and len(f.path) == 1}
-    for part in entity.parts:
-        if isinstance(part, Rewrite) and part.attribute not in whole:
-            refuse(f"{part.attribute} is rewritten, but no Field carries it whole in a column of its own")
-        if isinstance(part, Rewrite) and part.was != entity.rest.column:
-            refuse(f"the original of {part.attribute} goes to {part.was!r}, which is not the Rest column")
-        if isinstance(part, Derived) and part.attribute in carried:
-            refuse(f"{part.attribute} is derived and carried by a Field")
-        if isinstance(part, Derived) and (lacking := [name for name in part.inputs if name not in sure]):
-            refuse(f"{part.attribute} derives from {lacking}, which no Field carries as text that is always there")
-    derived = [part.attribute for part in entity.derived]
-    rewritten = [part.attribute for part in entity.parts if isinstance(part, Rewrite)]
-    for names, what in ((derived, "derived"), (rewritten, "rewritten")):
-        if twice := {name for name in names if names.count(name) > 1}:
-            refuse(f"{', '.join(sorted(twice))} is {what} twice")
-    if RESERVED in carried | set(derived):
-        refuse(f"{RESERVED} is reserved, for what jsonb alone can't return")
-    if lacking := [name for name in entity.when if name not in sure & whole]:
-        refuse(f"its condition reads {lacking}, which no Field carries as text that is always there, in a column")
-
-
 @dataclass(frozen=True)
-class _Refuse:
-    entity: str
+class RowSystem:
+    """A migration the other way: rows of the entities' SQL tables into the DynamoDB tables of their items.
 
-    def __call__(self, why: str) -> NoReturn:
-        raise DeclarationError(f"{self.entity}: {why}")
+    `archived` names source tables that have no home in the target, each with the reason; `added` kinds of item the
+    target holds on purpose, by the attribute that tells kinds, of which the source has no rows.
+    """
+
+    name: str
+    entities: tuple[Entity, ...]
+    archived: Mapping[str, str] = field(default_factory=dict)
+    added: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = field(default=("postgres", "dynamodb"))
+
+    def __post_init__(self) -> None:
+        names = [entity.name for entity in self.entities]
+        if len(set(names)) != len(names):
+            raise DeclarationError(f"{self.name}: two entities of one name")
+        if homeless := [entity.name for entity in self.entities if entity.items is None]:
+            raise DeclarationError(f"{self.name}: {', '.join(homeless)} name no table for their items")
+
+    @cached_property
+    def by_name(self) -> dict[str, Entity]:
+        return {entity.name: entity for entity in self.entities}
+
+    @cached_property
+    def tables(self) -> tuple[DynamoTable, ...]:
+        """The target's tables, each once."""
+        return tuple({e.items.name: e.items for e in self.entities if e.items is not None}.values())
+
+    def within(self, table: DynamoTable) -> tuple[Entity, ...]:
+        """The entities whose items are in `table`."""
+        return tuple(entity for entity in self.entities if entity.items == table)
+
+
+AnySystem = System | RowSystem

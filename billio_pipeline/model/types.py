@@ -3,7 +3,7 @@
 Each type has `read(wire) → value | Refusal` (total: the definition, the sole refuser), `write(value) → wire`,
 `fast(column) → (array, mask)` (vectorised over the wire's text; it accepts or defers, never refuses), the Arrow and
 SQL types of the row side, and `examples()`, over which a test holds fast ≡ read. Row values are plain Python:
-`str` for text and uuids, `int` for integers, `int` microseconds since 1970 UTC for times.
+`str` for text and uuids, `int` for integers, `int` microseconds since 1970 UTC for times. More types: scalars.py.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class LogicalType:
 
     tag: ClassVar[str]
     arrow: ClassVar[pa.DataType]
+    holds_null: ClassVar[bool] = False  # NULL is one of its values, not the lack of one
 
     @property
     def sql(self) -> str:
@@ -56,8 +57,13 @@ class LogicalType:
     def write(self, value: Value) -> dict[str, object]:
         return {self.tag: value}
 
+    def refuses(self, value: Value) -> Refusal | None:
+        """Why no item holds this row value, which a source may have though its own type allows it; None: it is fine."""
+        return None
+
     def fast(self, column: pa.Array) -> Fast:
-        raise NotImplementedError
+        """By default every value is left to `read`: worth overriding where many are."""
+        return _masked(pa.nulls(len(column), self.arrow), pc.is_null(column))
 
     def examples(self) -> tuple[Wire, ...]:
         raise NotImplementedError
@@ -263,10 +269,6 @@ class Iso8601(LogicalType):
         moment = _EPOCH + timedelta(microseconds=value)
         return {"S": moment.isoformat(timespec="microseconds" if value % 1000 else "milliseconds")[:-6] + "Z"}
 
-    def fast(self, column: pa.Array) -> Fast:
-        # Rare in practice: every such value is read the exact way.
-        return _masked(pa.nulls(len(column), self.arrow), pc.is_null(column))
-
     def examples(self) -> tuple[Wire, ...]:
         texts = ("2021-03-04T09:15:00.123Z", "2021-03-04T09:15:00Z", "2021-03-04T09:15:00.123456+02:00",
                  "2021-03-04T09:15:60Z", "2021-02-29T00:00:00Z", "2021-03-04T24:00:00Z", "2021-03-04", "12/31/2020",
@@ -276,18 +278,6 @@ class Iso8601(LogicalType):
 
     def __rshift__(self, other: LogicalType) -> Conversion:
         return Conversion(self, other)
-
-
-@dataclass(frozen=True)
-class Json(LogicalType):
-    """A JSON document on the row side, held as canonical text: what a Rest column stores."""
-
-    tag = "M"
-    arrow = pa.string()
-
-    @property
-    def sql(self) -> str:
-        return "jsonb"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from billio_pipeline.errors import InputError
-from billio_pipeline.model.entity import RESERVED
+from billio_pipeline.model.words import RESERVED
 from billio_pipeline.plan.answer import LIKELY_MS
 from billio_pipeline.plan.discover import Discovered, Kind, tag_of
 from billio_pipeline.plan.places import Place

@@ -46,15 +46,15 @@ def _common(choice: Choice) -> tuple[list[ChosenField], list[tuple[str, str]]]:
 
 
 def _imports(choice: Choice) -> list[str]:
-    words = {"Entity", "Field", "Rest", "System", "fields"}
+    words = {"Field", "Rest"}
     if any(entity.derived for entity in choice.entities):
         words.add("Derived")
     types = sorted({each.type.removesuffix("()") for entity in choice.entities for each in entity.fields})
-    ordered = [*sorted(words - {"fields"}), "fields"]
     return [
-        f"from billio_pipeline.model.entity import {', '.join(ordered)}",
+        "from billio_pipeline.model.entity import Entity, System",
         "from billio_pipeline.model.tables import DynamoTable, SqlTable",
         f"from billio_pipeline.model.types import {', '.join(types)}",
+        f"from billio_pipeline.model.words import {', '.join([*sorted(words), 'fields'])}",
     ]
 
 

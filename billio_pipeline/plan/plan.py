@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from billio_pipeline.migrate import repairs
 from billio_pipeline.migrate.prepare import prepare
 from billio_pipeline.migrate.stage import Stage
-from billio_pipeline.model.entity import RESERVED, Entity, System
+from billio_pipeline.model.entity import Entity, System
+from billio_pipeline.model.words import RESERVED
 from billio_pipeline.plan.cost import Estimate, estimate
 from billio_pipeline.plan.limits import Measured, measure
 from billio_pipeline.plan.places import Place, shown

@@ -20,10 +20,11 @@ from billio_pipeline.errors import ConfigurationError, InputError, TerminalError
 from billio_pipeline.migrate.prepare import prepare
 from billio_pipeline.migrate.stage import Stage
 from billio_pipeline.model.canonical import canonical_item
-from billio_pipeline.model.entity import Entity, Field, Rest, System
+from billio_pipeline.model.entity import Entity, System
 from billio_pipeline.model.refusal import Refusal
 from billio_pipeline.model.tables import DynamoTable, SqlTable
 from billio_pipeline.model.types import Text
+from billio_pipeline.model.words import Field, Rest
 from billio_pipeline.plan.choose import choose
 from billio_pipeline.plan.discover import discover
 from billio_pipeline.plan.model_text import model_text

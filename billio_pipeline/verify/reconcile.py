@@ -33,7 +33,8 @@ DIFFERENCES = pa.schema([(each, pa.string()) for each in ("entity", "key", "colu
 
 @dataclass
 class Verdict:
-    """What the comparison found. `counts[entity]` has source-side rows, loaded, missing, extra, different, target.
+    """What the comparison found. `counts[entity]` has loaded, missing, extra, different, target; where a target may
+    drop items or hold ones of its own (items.py), also expired and added.
 
     `mode` is "full", or "fingerprint" when only buckets whose fingerprints differ were compared row by row: `buckets`
     of them, `compared` target rows. `seconds` are wall seconds per step.
@@ -49,7 +50,7 @@ class Verdict:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def total(self, count: str) -> int:
-        return sum(each[count] for each in self.counts.values())
+        return sum(each.get(count, 0) for each in self.counts.values())
 
     @property
     def equal(self) -> bool:
@@ -62,7 +63,7 @@ def entity_counts(
 ) -> dict[str, dict[str, int]]:
     """Counts per entity as docs/guarantees.md defines them, from a stage's and a verdict's.
 
-    An entity that nothing was compared of yet has all its accepted items missing.
+    An entity that nothing was compared of yet has all its accepted items missing. Items that expired are excluded.
     """
     entities = {}
     for entity in dict.fromkeys([*staged, *(e for e in found if e in staged or found[e]["extra"])]):
@@ -72,7 +73,7 @@ def entity_counts(
             "source": known["source"],
             "loaded": target["loaded"],
             "quarantined": known["quarantined"],
-            "excluded": known["excluded"],
+            "excluded": known["excluded"] + target.get("expired", 0),
             "missing": target["missing"],
             "extra": target["extra"],
             "different": target["different"],

@@ -27,8 +27,8 @@ class Reversal:
         self.examples = sorted([*self.examples, *other.examples])[:SHOWN]
 
 
-def reverse(batches: Iterable[tuple[int, pa.Table]], rebuilds: Rebuilds) -> Reversal:
-    """Rebuild every row of `batches` (file index, rows with `_line` and `_source`)."""
+def reverse(batches: Iterable[tuple[int, pa.Table]], rebuilds: Rebuilds, against: str = "_source") -> Reversal:
+    """Rebuild every row of `batches` (file index, rows with `_line` and the column named by `against`)."""
     found = Reversal()
     for file, table in batches:
         names = table.column_names
@@ -37,7 +37,7 @@ def reverse(batches: Iterable[tuple[int, pa.Table]], rebuilds: Rebuilds) -> Reve
             row = dict(zip(names, values, strict=True))
             found.rows += 1
             try:
-                why = None if rebuilds(row, row["_source"]) else "rebuilds another item"
+                why = None if rebuilds(row, row[against]) else "rebuilds another item"
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 why = f"can't be rebuilt: {type(error).__name__}: {error}"
             if why:

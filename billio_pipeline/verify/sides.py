@@ -2,32 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from billio_pipeline.model.entity import System
+from billio_pipeline.model.tables import DynamoTable
 
 UNKNOWN = "_unknown"
+
+# A staged item: its table, its key as model/keys.py writes it, its canonical bytes and their hash (model/canonical.py),
+# and the epoch second after which it expires, null for never.
+ITEMS = pa.schema(
+    [
+        ("_table", pa.string()),
+        ("_key", pa.string()),
+        ("_hash", pa.binary(16)),
+        ("_item", pa.binary()),
+        ("_ttl", pa.int64()),
+    ]
+)
+# Where DuckDB found a row of a Parquet file.
+PLACE = pa.schema([("filename", pa.string()), ("file_row_number", pa.int64())])
 
 
 def source_view(
     db: duckdb.DuckDBPyConnection, system: System, staged: Mapping[str, Sequence[Path]], dropped: Path
 ) -> None:
     """View `source`: every staged row (Parquet by entity) less those in `dropped`, and its `_entity`."""
-    names = columns(system)
-    db.register("no_rows", system.arrow_schema().empty_table())
-    parts = [f"SELECT {literal(system.entities[0].name)} AS _entity, {names} FROM no_rows"]  # noqa: S608
+    _accepted(db, "source", system.arrow_schema(), staged, dropped)
+
+
+def items_view(
+    db: duckdb.DuckDBPyConnection, tables: Iterable[DynamoTable], staged: Mapping[str, Sequence[Path]], dropped: Path
+) -> None:
+    """View `source`: every staged item (Parquet by entity) of these tables less those in `dropped`, as ITEMS, its
+    `_entity`, and where it is: `filename`, `file_row_number`."""
+    _accepted(db, "staged", pa.schema([*ITEMS, *PLACE]), staged, dropped, ", filename = true, file_row_number = true")
+    names = ", ".join([literal(table.name) for table in tables])
+    db.execute(f"CREATE TEMP VIEW source AS SELECT * FROM staged WHERE _table IN ({names})")  # noqa: S608
+
+
+def _accepted(
+    db: duckdb.DuckDBPyConnection,
+    view: str,
+    schema: pa.Schema,
+    staged: Mapping[str, Sequence[Path]],
+    dropped: Path,
+    options: str = "",
+) -> None:
+    names = ", ".join([name(column) for column in schema.names])
+    db.register("no_rows", schema.empty_table())
+    parts = [f"SELECT '' AS _entity, {names} FROM no_rows"]  # noqa: S608
     for entity, paths in staged.items():
         if paths:
             listed = ", ".join([literal(str(path)) for path in paths])
             parts.append(
-                f"SELECT {literal(entity)} AS _entity, {names} FROM read_parquet([{listed}]) r "  # noqa: S608
+                f"SELECT {literal(entity)} AS _entity, {names} FROM read_parquet([{listed}]{options}) r "  # noqa: S608
                 f"ANTI JOIN (SELECT file, line FROM read_parquet({literal(str(dropped))})) d "
                 "ON d.file = r._file AND d.line = r._line"
             )
-    db.execute(f"CREATE TEMP VIEW source AS {' UNION ALL BY NAME '.join(parts)}")
+    db.execute(f"CREATE TEMP VIEW {view} AS {' UNION ALL BY NAME '.join(parts)}")
 
 
 def target_view(db: duckdb.DuckDBPyConnection, system: System, target: Path) -> None:

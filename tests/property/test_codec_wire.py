@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from assets.billio.model import SYSTEM
 from billio_pipeline.codec.compile import Refused, compile
-from billio_pipeline.codec.natural import to_natural
 from billio_pipeline.codec.wire import parse
+from billio_pipeline.model.natural import to_natural
 from billio_pipeline.model.refusal import Reason, Refusal
 
 CODEC = compile(SYSTEM)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from assets.billio.model import SYSTEM
-from billio_pipeline.model.entity import DeclarationError
 from billio_pipeline.model.tables import SqlIndex
+from billio_pipeline.model.words import DeclarationError
 from billio_pipeline.stores.sql.ddl import Key, index_for, statements, tables
 from billio_pipeline.stores.sql.profiles import DSQL, POSTGRES, PROFILES
 

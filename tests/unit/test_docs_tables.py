@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from billio_pipeline.model.entity import RESERVED
 from billio_pipeline.model.refusal import Reason
+from billio_pipeline.model.words import RESERVED
 from billio_pipeline.report.checks import CHECKS
 from billio_pipeline.report.reasons import REASONS
 from billio_pipeline.settings import CHECKOUT
@@ -19,7 +19,7 @@ PAGES = sorted([*DOCS.glob("*.md"), CHECKOUT / "README.md"])
 NAMES = {
     "manifest_complete", "reversible", "quarantine_empty", "complete", "count", "rows_equal", "references_valid",
     "rules_hold", "parity", "schema_matches", "series_follow_last_season", "category_derivable", "shelves_known",
-    "fast_share",
+    "fast_share", "keys", "gsi_members", "archived", "orphans", "ttl_plausible", "item_sizes", "hottest_key",
 }  # fmt: skip
 
 

@@ -9,20 +9,19 @@ from pathlib import Path
 import pytest
 
 import assets
-from billio_pipeline.model.entity import (
+from billio_pipeline.model.entity import Entity, System
+from billio_pipeline.model.tables import DynamoTable, SqlTable
+from billio_pipeline.model.types import EpochMs, Integer, Iso8601, Text, Uuid
+from billio_pipeline.model.words import (  # fmt: skip
     RESERVED,
     DeclarationError,
     Derived,
-    Entity,
     Field,
     Rest,
     Rewrite,
     Rule,
-    System,
     fields,
-)  # fmt: skip
-from billio_pipeline.model.tables import DynamoTable, SqlTable
-from billio_pipeline.model.types import EpochMs, Integer, Iso8601, Text, Uuid
+)
 
 TABLE = SqlTable("things", key="id")
 SOURCE = DynamoTable("things", partition=("key", "S"))
@@ -125,4 +124,4 @@ MODELS = sorted(path.parent.name for path in Path(*assets.__path__).glob("*/mode
 def test_every_declared_system_is_lawful(name):
     declared = importlib.import_module(f"assets.{name}.model").SYSTEM
     assert declared.name == name
-    assert declared.columns
+    assert all(entity.columns for entity in declared.entities)

@@ -16,8 +16,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from billio_pipeline.errors import InputError
-from billio_pipeline.model.entity import Entity, Rewrite, System
+from billio_pipeline.model.entity import Entity, System
 from billio_pipeline.model.types import EpochMs
+from billio_pipeline.model.words import Rewrite
 from billio_pipeline.stores.dynamodb.elements import elements
 from billio_pipeline.stores.dynamodb.lines import DECODED, READ, Hashed, Lines, SourceFile, damaged
 from billio_pipeline.stores.objects import ObjectStore

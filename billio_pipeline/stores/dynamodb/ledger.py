@@ -73,7 +73,7 @@ def claim(client: Any, table: DynamoTable) -> None:
     if not tables.is_empty(client, table.name):
         raise TargetError(
             f"table {table.name} holds items that were not loaded from here",
-            remedy="Name an empty table, empty this one, or load as into a live table.",
+            remedy="Name an empty table, empty this one (billio reset), or load beside its writers with --live.",
         )
     _put(client, {"export_id": {"S": _CLAIMS}, "batch_id": {"S": mine}})
 

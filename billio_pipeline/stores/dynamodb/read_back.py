@@ -70,6 +70,16 @@ def absent(
     client: Any, table: DynamoTable, items: Sequence[Mapping[str, dict[str, Any]]], *, retries: Retries | None = None
 ) -> list[Mapping[str, dict[str, Any]]]:
     """Those of the items that the table doesn't hold exactly, in their order."""
+    missing, different = compare(client, table, items, retries=retries)
+    wanted = {id(item) for item in (*missing, *different)}
+    return [item for item in items if id(item) in wanted]
+
+
+def compare(
+    client: Any, table: DynamoTable, items: Sequence[Mapping[str, dict[str, Any]]], *, retries: Retries | None = None
+) -> tuple[list[Mapping[str, dict[str, Any]]], list[Mapping[str, dict[str, Any]]]]:
+    """(items whose keys the table lacks, items that it holds differently), in their order. One without a key is among
+    the first."""
     by_key: dict[Key, Mapping[str, Any]] = {}
     for item in items:
         key = item_key(table, item)
@@ -81,8 +91,14 @@ def absent(
     for start in range(0, len(wanted), KEYS):
         for item in _held(client, table, wanted[start : start + KEYS], tries):
             held[item_key(table, item)] = canonical_item(item)
-    missing = {key for key, item in by_key.items() if held.get(key) != canonical_item(item)}
-    return [item for item in items if _is_in(missing, item_key(table, item))]
+    missing, different = [], []
+    for item in items:
+        key = item_key(table, item)
+        if isinstance(key, Refusal) or key not in held:
+            missing.append(item)
+        elif held[key] != canonical_item(by_key[key]):
+            different.append(item)
+    return missing, different
 
 
 def _held(client: Any, table: DynamoTable, items: Sequence[Mapping[str, Any]], tries: Tries) -> list[dict[str, Any]]:
@@ -102,10 +118,6 @@ def _held(client: Any, table: DynamoTable, items: Sequence[Mapping[str, Any]], t
 
     tries.until_done(once, len(keys))
     return found
-
-
-def _is_in(keys: set[Key], key: Key | Refusal) -> bool:
-    return isinstance(key, Refusal) or key in keys
 
 
 def _drain(pages: queue.Queue[Any]) -> None:

@@ -19,9 +19,10 @@ from typing import Literal
 
 from psycopg import sql
 
-from billio_pipeline.model.entity import DeclarationError, System
+from billio_pipeline.model.entity import System
+from billio_pipeline.model.scalars import Json
 from billio_pipeline.model.tables import Check, Reference, SqlIndex
-from billio_pipeline.model.types import Json
+from billio_pipeline.model.words import DeclarationError
 from billio_pipeline.stores.sql.profiles import Profile
 
 SCHEMA = "public"

@@ -52,10 +52,10 @@ def read_table(
     copying, failures = True, 0
     while True:
         rows = 0
-        query = _page(table, columns, key, after, page)
+        query = page_query(table, [*map(selected, columns)], [key], None if after is None else [after], page)
         try:
             with target.connection() as connection:
-                for block in _copied(connection, query, columns) if copying else _selected(connection, query, columns):
+                for block in copied(connection, query, columns) if copying else _selected(connection, query, columns):
                     rows += block.num_rows
                     after = block[key][-1].as_py()
                     failures = 0
@@ -73,15 +73,22 @@ def read_table(
             return
 
 
-def _page(table: str, columns: Sequence[ColumnLike], key: str, after: str | None, page: int) -> sql.Composed:
-    # COPY takes no parameters: the last key, which came from the table itself, is quoted by the driver.
-    where = sql.SQL("") if after is None else sql.SQL(" WHERE {} > {}").format(sql.Identifier(key), sql.Literal(after))
+def page_query(
+    table: str, expressions: Sequence[sql.Composable], keys: Sequence[str], after: Sequence[object] | None, page: int
+) -> sql.Composed:
+    """At most `page` rows behind the key `after`, in the order of the key's columns; None: from the first row."""
+    names = sql.SQL(", ").join(map(sql.Identifier, keys))
+    where: sql.Composable = sql.SQL("")
+    if after is not None:
+        # COPY takes no parameters: the last key, which came from the table itself, is quoted by the driver.
+        where = sql.SQL(" WHERE ({}) > ({})").format(names, sql.SQL(", ").join(map(sql.Literal, after)))
     return sql.SQL("SELECT {} FROM {}{} ORDER BY {} LIMIT {}").format(
-        sql.SQL(", ").join(map(selected, columns)), identifier(table), where, sql.Identifier(key), sql.Literal(page)
+        sql.SQL(", ").join(expressions), identifier(table), where, names, sql.Literal(page)
     )
 
 
-def _copied(connection: Connection, query: sql.Composed, columns: Sequence[ColumnLike]) -> Iterator[pa.Table]:
+def copied(connection: Connection, query: sql.Composed, columns: Sequence[ColumnLike]) -> Iterator[pa.Table]:
+    """The rows of a query over `selected(columns)`, in the staged types, as tables of about BLOCK_BYTES."""
     statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(query)
     pending: list[bytes] = []
     size = 0
