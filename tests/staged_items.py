@@ -49,7 +49,7 @@ def staged(
             "_line": list(range(len(held))),
         }
         path = folder / f"{entity}.parquet"
-        pq.write_table(pa.table(columns, _SCHEMA), path)
+        pq.write_table(pa.table(columns, _SCHEMA), path, row_group_size=100)
         rows[entity] = [path] if held else []
     lines = {"file": [file for file, _ in dropped], "line": [line for _, line in dropped]}
     path = folder / "dropped.parquet"

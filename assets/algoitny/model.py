@@ -127,6 +127,7 @@ PROBLEM = Entity(
     )
     + _SUBJECT
     + _CREATED
+    + fields(Derived("UpdatedAt", "{CreatedAt}"))  # the design's item has one, the table does not
     + _kind("Problem", "PROBLEM#{Platform}#{ProblemId}")
     + _index(1, "PLATFORM#{Platform}", "{CreatedAt}", IsDeleted=False)
     + _index(2, "COMPLETED#{IsCompleted}", "{CreatedAt}", IsDeleted=False)

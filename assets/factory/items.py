@@ -40,7 +40,7 @@ def rows_to_items_assets(
 
 def table_key(table: DynamoTable) -> str:
     """A table's name in asset keys: `AlgoItny-Main` is `main`, `thrivecalc-user-data` is `user_data`."""
-    return table.name.partition("-")[2].replace("-", "_").lower()
+    return (table.name.partition("-")[2] or table.name).replace("-", "_").lower()
 
 
 def _copy(system: RowSystem, source: Source, common: dict[str, Any]) -> dg.AssetsDefinition:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import dagster as dg
 
@@ -20,6 +21,7 @@ from billio_pipeline.verify.expiry import expiries
 from billio_pipeline.verify.members import gsi_difference
 from billio_pipeline.verify.reconcile import Verdict
 from billio_pipeline.verify.spread import hot_share, sizes
+from billio_pipeline.verify.survey import survey
 from resources.dynamodb import DynamoDBResource
 from resources.migration import MigrationResource
 
@@ -78,9 +80,11 @@ def _loaded(system: RowSystem) -> dg.AssetChecksDefinition:
             stage, client = staged_items(context, system), dynamodb.client()
             require_tables(client, system)
             verdict = judge_items(stage, client)
+            surveyed = stage.path / "verdict" / "survey.parquet"
+            survey(system.tables, staged_paths(stage), surveyed)
         selected = context.selected_asset_check_keys
         for table in system.tables:
-            for name, ask in _asked(stage, table, verdict, dynamodb).items():
+            for name, ask in _asked(stage, table, verdict, surveyed, dynamodb).items():
                 if dg.AssetCheckKey(keys[table.name], name) not in selected:
                     continue
                 started = time.perf_counter()
@@ -99,16 +103,16 @@ def _loaded(system: RowSystem) -> dg.AssetChecksDefinition:
 
 
 def _asked(
-    stage: ItemStage, table: DynamoTable, verdict: Verdict, dynamodb: DynamoDBResource
+    stage: ItemStage, table: DynamoTable, verdict: Verdict, surveyed: Path, dynamodb: DynamoDBResource
 ) -> dict[str, Callable[[], Outcome]]:
     return {
         "count": lambda: _count(stage, table, verdict),
         "keys": lambda: _keys(stage, table, verdict),
         "rows_equal": lambda: _rows_equal(stage, table, verdict),
-        "gsi_members": lambda: _gsi_members(stage, table, dynamodb),
-        "ttl_plausible": lambda: _ttl_plausible(stage, table),
-        "item_sizes": lambda: _item_sizes(stage, table),
-        "hottest_key": lambda: _hottest_key(stage, table),
+        "gsi_members": lambda: _gsi_members(stage, table, surveyed, dynamodb),
+        "ttl_plausible": lambda: _ttl_plausible(stage, table, surveyed),
+        "item_sizes": lambda: _item_sizes(stage, table, surveyed),
+        "hottest_key": lambda: _hottest_key(stage, table, surveyed),
         "schema_matches": lambda: _schema_matches(table, dynamodb),
     }
 
@@ -170,11 +174,11 @@ def _rows_equal(stage: ItemStage, table: DynamoTable, verdict: Verdict) -> Outco
     }  # fmt: skip
 
 
-def _gsi_members(stage: ItemStage, table: DynamoTable, dynamodb: DynamoDBResource) -> Outcome:
+def _gsi_members(stage: ItemStage, table: DynamoTable, surveyed: Path, dynamodb: DynamoDBResource) -> Outcome:
     client, now = dynamodb.client(), int(time.time())
     found = [
         gsi_difference(
-            table, index, staged_paths(stage), stage.dropped, lambda i=index: members(client, table, i),  # type: ignore[misc]
+            table, index, surveyed, stage.dropped, lambda i=index: members(client, table, i),  # type: ignore[misc]
             stage.path / "verdict", now=now,
         )
         for index in table.indexes
@@ -188,16 +192,16 @@ def _gsi_members(stage: ItemStage, table: DynamoTable, dynamodb: DynamoDBResourc
     }  # fmt: skip
 
 
-def _ttl_plausible(stage: ItemStage, table: DynamoTable) -> Outcome:
+def _ttl_plausible(stage: ItemStage, table: DynamoTable, surveyed: Path) -> Outcome:
     if table.ttl is None:
         return True, {"ttl": "none"}
-    found = expiries(table, staged_paths(stage), stage.dropped, now=int(time.time()))
+    found = expiries(table, surveyed, stage.dropped, now=int(time.time()))
     return not found.odd, {"ttl": table.ttl, "items": found.items, "odd": found.odd, "earliest": found.earliest,
                            "latest": found.latest}  # fmt: skip
 
 
-def _item_sizes(stage: ItemStage, table: DynamoTable) -> Outcome:
-    found = sizes([table], staged_paths(stage), stage.dropped).get(table.name)
+def _item_sizes(stage: ItemStage, table: DynamoTable, surveyed: Path) -> Outcome:
+    found = sizes(surveyed, stage.dropped).get(table.name)
     if found is None:
         return True, {"items": 0}
     return found.most < LARGE * MAX_ITEM_BYTES, {
@@ -205,8 +209,12 @@ def _item_sizes(stage: ItemStage, table: DynamoTable) -> Outcome:
     }  # fmt: skip
 
 
-def _hottest_key(stage: ItemStage, table: DynamoTable) -> Outcome:
-    found = hot_share([table], staged_paths(stage), stage.dropped, stage.path / "verdict")
+def _hottest_key(stage: ItemStage, table: DynamoTable, surveyed: Path) -> Outcome:
+    found = [
+        each
+        for each in hot_share(stage.system.tables, surveyed, stage.dropped, stage.path / "verdict")
+        if each.table == table.name
+    ]
     rows = [[each.index or table.name, each.key, each.items, each.of, round(each.share, 4)] for each in found]
     own = [each for each in found if each.index is None]
     return all(each.share <= HOT_SHARE or each.of < 1_000 for each in own), {

@@ -9,8 +9,10 @@ import typer
 from rich.table import Table
 
 from billio_pipeline.cli.output import JsonOption, Output
+from billio_pipeline.cli.systems import systems
 from billio_pipeline.errors import ConfigurationError
-from billio_pipeline.settings import Settings
+from billio_pipeline.model.entity import RowSystem
+from billio_pipeline.settings import Settings, dsn_variable
 
 app = typer.Typer(
     help="The embedded stack: PostgreSQL in DSQL mode and a DynamoDB/S3 API on this machine.", no_args_is_help=True
@@ -106,5 +108,9 @@ def environment(settings: Settings) -> dict[str, str]:
         "AWS_DEFAULT_REGION": settings.region,
         "DAGSTER_HOME": str(settings.dagster_home),
     }
+    for system in systems().values():
+        if isinstance(system, RowSystem) and system.kinds[0] == "postgres" and "postgres" in state.pids:
+            configured = settings.source_dsn(system.name)
+            values[dsn_variable(system.name)] = configured or Stack(settings).database(system.name)
     # Dummy keys only where the embedded API is meant: a configured endpoint comes with accounts of its own.
     return values | (CREDENTIALS if "dynamodb" in state.pids else {})

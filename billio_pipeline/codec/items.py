@@ -17,6 +17,7 @@ from billio_pipeline.model.scalars import Json
 from billio_pipeline.model.words import Derived, Field
 
 _REST = Json()
+_NOTHING: tuple[dict[str, Any], ...] = ({"NULL": True}, {"M": {}})
 
 
 class ItemCodec:
@@ -30,7 +31,7 @@ class ItemCodec:
         self._reads = {e.name: reads(e) for e in system.entities}
         self._derived = {e.name: _by_attribute(e) for e in system.entities}
         self._placed = {
-            e.name: {each.path[0] for each in e.fields} | {each.attribute for each in e.derived}
+            e.name: {each.path[0] for each in e.fields if each.column} | {each.attribute for each in e.derived}
             for e in system.entities
         }
         self._looked = {e.name: looked_up(e) for e in system.entities}
@@ -74,8 +75,10 @@ class ItemCodec:
         rest: dict[str, Any] = {name: wire for name, wire in item.items() if name not in self._derived[entity.name]}
         if refusal := read_fields(self._reads[entity.name], item, row, rest, {}):
             return refusal
-        # A declared attribute still there is NULL, as optional ones may be; its column is, too.
-        rest = {name: wire for name, wire in rest.items() if name not in self._placed[entity.name]}
+        # A declared attribute still there is NULL, as optional ones may be, or a map all of which was read.
+        rest = {n: w for n, w in rest.items() if n not in self._placed[entity.name] or w not in _NOTHING}
+        if strange := sorted(self._placed[entity.name] & rest.keys()):
+            return Refusal(Reason.UNKNOWN_TYPE, f"{', '.join(strange)}: no {entity.name} has all that is in it")
         if entity.has_rest:
             text = _REST.read({"M": rest})
             if isinstance(text, Refusal):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,11 @@ def joined_rows(copied: Path, file: SourceFile, entity: Entity) -> Iterator[Sour
                 yield SourceRow(line, _respelt(row, documents) or row, original)
 
 
-def _looked(copied: Path, file: SourceFile, entity: Entity) -> Iterator[dict[str, Any]]:
+def _looked(copied: Path, file: SourceFile, entity: Entity) -> Generator[dict[str, Any], None, None]:
     """By row of the file, in its order, what lookups read of the rows it refers to. Only these columns are sorted:
     whole rows might not fit in memory. Nothing where no lookup reads anything."""
-    select, joins = [], ""
+    select: list[str] = []
+    joins = ""
     for lookup in entity.lookups:
         other = name(lookup.name)
         for field in looked_up(entity)[lookup.name]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from billio_pipeline.model import derive
+from billio_pipeline.model.tables import DynamoTable, Gsi
 from billio_pipeline.model.words import (
     ABSENT,
     PRESENT,
@@ -61,6 +62,8 @@ def _check_words(entity: Entity, carried: set[str], refuse: _Refuse) -> None:
     # What every item has as text: keys and conditions are made of it.
     sure = {f.attribute for f in entity.fields if f.type.tag == "S" and not f.optional and len(f.path) == 1}
     for part in entity.parts:
+        if isinstance(part, Rewrite) and entity.items is not None:
+            refuse(f"{part.attribute} is rewritten, which is for items that are the source")
         if isinstance(part, Rewrite) and part.attribute not in whole:
             refuse(f"{part.attribute} is rewritten, but no Field carries it whole in a column of its own")
         if isinstance(part, Rewrite) and part.was != entity.rest.column:
@@ -91,30 +94,52 @@ def _check_target(entity: Entity, derived: list[str], refuse: _Refuse) -> None:
     whole = {f.attribute: f for f in entity.fields if f.column and len(f.path) == 1}
     columns = {f.column: f for f in entity.fields}
     lookups = {each.name: each for each in entity.lookups}
+    if len(lookups) < len(entity.lookups) or lookups.keys() & whole.keys():
+        refuse(f"a name of its lookups {', '.join(lookups)} is taken")
     for each in entity.lookups:
         if each.by not in columns:
             refuse(f"{each.name} is looked up by {each.by}, which no Field carries")
+    always = {part.attribute for part in entity.derived if not part.when}
     for name, _ in entity.items.key:
-        if name not in derived and (name not in whole or whole[name].optional):
+        if name not in always and (name not in whole or whole[name].optional):
             refuse(f"nothing gives every item its key {name}")
+    _check_types(entity, refuse)
     for part in entity.derived:
         derive.check(part.template)
+        if lacking := [name for name in part.when if name not in whole and name not in lookups]:
+            refuse(f"{part.attribute} depends on {lacking}, which nothing gives its items")
         for name in part.inputs:
             outer, dot, inner = name.partition(".")
             if dot and outer in lookups:
-                found = {f.attribute for f in lookups[outer].entity.fields if f.column and not f.optional}
-                sure = inner in found and (part.when.get(outer) is PRESENT or not columns[lookups[outer].by].optional)
+                found = {f.attribute: f for f in lookups[outer].entity.fields if f.column and not f.optional}.get(inner)
+                sure = part.when.get(outer) is PRESENT or not columns[lookups[outer].by].optional
             else:
-                guarded = name in part.when and part.when[name] is not ABSENT
-                sure = name in whole and (guarded or not whole[name].optional)
-            if not sure:
+                found = whole.get(name)
+                sure = found is not None and (part.when.get(name, ABSENT) is not ABSENT or not found.optional)
+            if found is None or not sure:
                 refuse(f"{part.attribute} derives from {name}, which some item may lack")
+            if found.type.tag not in ("S", "N", "BOOL"):
+                refuse(f"{part.attribute} derives from {name}, which has no text")
     if lacking := [name for name in entity.when if name not in derived and name not in whole]:
         refuse(f"its condition reads {lacking}, which nothing gives its items")
     if entity.newer_by is not None and entity.newer_by not in whole:
         refuse(f"its versions are told by {entity.newer_by}, which no Field carries")
     if entity.expires and entity.expires.column not in columns:
         refuse(f"it expires by {entity.expires.column}, which no Field carries")
+
+
+def _check_types(entity: Entity, refuse: _Refuse) -> None:
+    """Raise DeclarationError where an attribute has not the type that the table, or an index, takes as a key."""
+    assert entity.items is not None
+    table = entity.items
+    places: tuple[DynamoTable | Gsi, ...] = (table, *table.indexes)
+    keys = [key for place in places for key in (place.partition, place.sort) if key]
+    keys += [(table.ttl, "N")] if table.ttl else []
+    given: list[tuple[str, str]] = [(part.attribute, part.type) for part in entity.derived]
+    given += [(each.attribute, each.type.tag) for each in entity.fields]
+    for name, tag in given:
+        if other := [wanted for key, wanted in keys if key == name and wanted != tag]:
+            refuse(f"{name} is {tag}, and {table.name} takes {other[0]}")
 
 
 @dataclass(frozen=True)

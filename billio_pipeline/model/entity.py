@@ -172,6 +172,8 @@ class RowSystem:
         names = [entity.name for entity in self.entities]
         if len(set(names)) != len(names):
             raise DeclarationError(f"{self.name}: two entities of one name")
+        if len({tuple(sorted(entity.when.items())) for entity in self.entities}) != len(names):
+            raise DeclarationError(f"{self.name}: two entities share a condition")
         if homeless := [entity.name for entity in self.entities if entity.items is None]:
             raise DeclarationError(f"{self.name}: {', '.join(homeless)} name no table for their items")
 

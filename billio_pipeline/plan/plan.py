@@ -175,7 +175,7 @@ def make(
             profile=profile,
             target=target.name if target is not None else None,
             entities=tuple(_entity(system, name, counts, found) for name, counts in summary["counts"].items()),
-            quarantine=_quarantine(stage),
+            quarantine=refusals(stage),
             statements=statements,
             drift=drift,
             measured=measured,
@@ -225,7 +225,7 @@ def _collisions(system: System, entity: Entity | None, profile: ItemProfile) -> 
     return tuple(found)
 
 
-def _quarantine(stage: Stage) -> tuple[Refusals, ...]:
+def refusals(stage: Stage) -> tuple[Refusals, ...]:
     """Refusals by reason, the most frequent first, with the first examples of each by file and line."""
     by_reason: dict[str, Refusals] = {}
     names = ["reason", "message", "entity", "key", "file", "line"]

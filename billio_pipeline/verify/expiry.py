@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from billio_pipeline.duck import connect
 from billio_pipeline.model.tables import DynamoTable
 from billio_pipeline.verify.reconcile import MEMORY
-from billio_pipeline.verify.sides import items_view
+from billio_pipeline.verify.survey import survey_view
 
 # DynamoDB never deletes what expired more than five years ago (developer guide, "Using time to live"); as far ahead it
 # is as hard to mean.
@@ -26,11 +25,15 @@ class Expiries:
     latest: int | None
 
 
-def expiries(table: DynamoTable, staged: Mapping[str, Sequence[Path]], dropped: Path, *, now: int) -> Expiries:
-    """Of the staged items (Parquet by entity, less `dropped`) of one table. `now` is in epoch seconds."""
+def expiries(table: DynamoTable, surveyed: Path, dropped: Path, *, now: int) -> Expiries:
+    """Of the surveyed items (see survey.py), less `dropped`, of one table. `now` is in epoch seconds."""
     with connect(memory=MEMORY) as db:
-        items_view(db, [table], staged, dropped)
+        survey_view(db, surveyed, dropped)
         ((items, odd, earliest, latest),) = db.execute(
-            "SELECT count(_ttl), count(*) FILTER (abs(_ttl - $1) > $2), min(_ttl), max(_ttl) FROM source", [now, _FAR]
+            """
+            SELECT count(_ttl), count(*) FILTER (abs(_ttl - $1) > $2), min(_ttl), max(_ttl)
+            FROM source WHERE _table = $3
+            """,
+            [now, _FAR, table.name],
         ).fetchall()
     return Expiries(items, odd, earliest, latest)

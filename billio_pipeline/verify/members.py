@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pyarrow as pa
 from billio_pipeline.duck import connect
 from billio_pipeline.model.tables import DynamoTable, Gsi
 from billio_pipeline.verify.reconcile import MEMORY, spool
-from billio_pipeline.verify.sides import items_view, literal
+from billio_pipeline.verify.sides import literal
+from billio_pipeline.verify.survey import survey_view
 
 SHOWN = 20
 # Seconds between looks at an index that differs. It follows its table in far less than a second, as a rule, but
@@ -47,7 +49,7 @@ class Membership:
 def gsi_difference(
     table: DynamoTable,
     index: Gsi,
-    staged: Mapping[str, Sequence[Path]],
+    surveyed: Path,
     dropped: Path,
     scan: Scan,
     folder: Path,
@@ -56,20 +58,23 @@ def gsi_difference(
     pauses: Sequence[float] = PAUSES,
     wait: Callable[[float], object] = time.sleep,
 ) -> Membership:
-    """Compare the staged items (Parquet by entity, less `dropped`) that belong in the index with the keys `scan` gives.
+    """Compare the surveyed items, less `dropped`, that belong in the index with the keys `scan` gives.
 
     As long as they differ, `scan` is asked again after each of `pauses`, in seconds. `now` is in epoch seconds: an item
     that expired by then and is not there is not missing. `folder` is for what doesn't fit in memory.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    database, found = (folder / f"{table.name}.{index.name}.{kind}" for kind in ("duckdb", "parquet"))
-    database.unlink(missing_ok=True)
-    with connect(database, MEMORY) as db:
-        items_view(db, [table], staged, dropped)
+    own = folder / f"{table.name}.{index.name}"
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir(parents=True)
+    found = own / "found.parquet"
+    with connect(own / "members.duckdb", MEMORY) as db:
+        survey_view(db, surveyed, dropped)
         db.execute(
-            f"CREATE TABLE expected AS SELECT _key AS key, coalesce(_ttl <= $1, false) AS expired FROM source "  # noqa: S608
-            f"WHERE {belongs(index)}",
-            [now],
+            """
+            CREATE TABLE expected AS SELECT _key AS key, coalesce(_ttl <= $1, false) AS expired
+            FROM source WHERE _table = $2 AND places[$3] IS NOT NULL
+            """,
+            [now, table.name, 2 + table.indexes.index(index)],
         )
         left = list(pauses)
         while True:
@@ -78,20 +83,8 @@ def gsi_difference(
             if membership.equal or not left:
                 break
             wait(left.pop(0))
-    database.unlink()
-    found.unlink()
+    shutil.rmtree(own)
     return membership
-
-
-def belongs(index: DynamoTable | Gsi) -> str:
-    """SQL: whether an item, `_item`, has every key attribute with the type the index (or table) says."""
-    keys = (index.partition, index.sort) if index.sort else (index.partition,)
-    return " AND ".join([f"json_exists(decode(_item), {pointer(name, tag)})" for name, tag in keys])
-
-
-def pointer(attribute: str, tag: str) -> str:
-    """The JSON pointer to what an attribute of canonical bytes holds under a type, as a SQL literal."""
-    return literal("/" + attribute.replace("~", "~0").replace("/", "~1") + "/" + tag)
 
 
 def _compared(db: duckdb.DuckDBPyConnection, table: DynamoTable, index: Gsi, found: Path) -> Membership:

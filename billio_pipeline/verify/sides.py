@@ -32,7 +32,7 @@ def source_view(
     db: duckdb.DuckDBPyConnection, system: System, staged: Mapping[str, Sequence[Path]], dropped: Path
 ) -> None:
     """View `source`: every staged row (Parquet by entity) less those in `dropped`, and its `_entity`."""
-    _accepted(db, "source", system.arrow_schema(), staged, dropped)
+    accepted_view(db, "source", system.arrow_schema(), staged, dropped)
 
 
 def items_view(
@@ -40,12 +40,14 @@ def items_view(
 ) -> None:
     """View `source`: every staged item (Parquet by entity) of these tables less those in `dropped`, as ITEMS, its
     `_entity`, and where it is: `filename`, `file_row_number`."""
-    _accepted(db, "staged", pa.schema([*ITEMS, *PLACE]), staged, dropped, ", filename = true, file_row_number = true")
+    accepted_view(
+        db, "staged", pa.schema([*ITEMS, *PLACE]), staged, dropped, ", filename = true, file_row_number = true"
+    )
     names = ", ".join([literal(table.name) for table in tables])
     db.execute(f"CREATE TEMP VIEW source AS SELECT * FROM staged WHERE _table IN ({names})")  # noqa: S608
 
 
-def _accepted(
+def accepted_view(
     db: duckdb.DuckDBPyConnection,
     view: str,
     schema: pa.Schema,
@@ -53,6 +55,8 @@ def _accepted(
     dropped: Path,
     options: str = "",
 ) -> None:
+    """View `view`: `_entity` and the columns of `schema` of every staged row (Parquet by entity, with `_file` and
+    `_line`) less those in `dropped`. `options` are more for read_parquet."""
     names = ", ".join([name(column) for column in schema.names])
     db.register("no_rows", schema.empty_table())
     parts = [f"SELECT '' AS _entity, {names} FROM no_rows"]  # noqa: S608

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from array import array
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
 from billio_pipeline.duck import connect
-from billio_pipeline.model.size import MAX_ITEM_BYTES, sizer, text_size
 from billio_pipeline.model.tables import DynamoTable
-from billio_pipeline.verify.members import belongs, pointer
 from billio_pipeline.verify.reconcile import MEMORY
-from billio_pipeline.verify.sides import items_view
-
-_AT_ONCE = 1_000  # items in memory
-
-_size = sizer(text_size)
+from billio_pipeline.verify.survey import survey_view
 
 
 @dataclass(frozen=True)
@@ -39,8 +30,8 @@ class Hottest:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes of a table's items in bytes, by DynamoDB's counting: the largest, whose key `largest` is, and the size
-    that 99 of 100 items don't exceed."""
+    """Sizes of a table's items in bytes, by DynamoDB's counting: the one that 99 of 100 items don't exceed, and the
+    largest, which the item under the key `largest` has."""
 
     items: int
     p99: int
@@ -48,57 +39,46 @@ class Sizes:
     largest: str
 
 
-def hot_share(
-    tables: Sequence[DynamoTable], staged: Mapping[str, Sequence[Path]], dropped: Path, folder: Path
-) -> list[Hottest]:
-    """The hottest key of each table and index that holds any staged item (Parquet by entity, less `dropped`)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    database = folder / "hottest.duckdb"
-    database.unlink(missing_ok=True)
+def hot_share(tables: Sequence[DynamoTable], surveyed: Path, dropped: Path, folder: Path) -> list[Hottest]:
+    """The hottest key of each table and index that any surveyed item is in. `folder` is for what doesn't fit in memory.
+
+    `tables` are those surveyed, with their indexes in the same order.
+    """
+    own = folder / "hottest"
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir(parents=True)
     found = []
-    with connect(database, MEMORY) as db:
-        items_view(db, tables, staged, dropped)
+    with connect(own / "hottest.duckdb", MEMORY) as db:
+        survey_view(db, surveyed, dropped)
         for table in tables:
-            for place in (table, *table.indexes):
+            for place, index in enumerate([None, *(index.name for index in table.indexes)], 1):
                 counted = db.execute(
-                    f"""
+                    """
                     WITH counted AS (
-                        SELECT json_extract_string(decode(_item), {pointer(*place.partition)}) AS key, count(*) AS items
-                        FROM source WHERE _table = $1 AND {belongs(place)} GROUP BY 1)
-                    SELECT key, items, (SELECT sum(items) FROM counted)::BIGINT FROM counted
-                    ORDER BY items DESC, key LIMIT 1
-                    """,  # noqa: S608  names from the declaration
-                    [table.name],
+                        SELECT places[$2] AS key, count(*) AS items FROM source WHERE _table = $1 GROUP BY ALL)
+                    SELECT key, items, (SELECT sum(items) FROM counted WHERE key IS NOT NULL)::BIGINT FROM counted
+                    WHERE key IS NOT NULL ORDER BY items DESC, key LIMIT 1
+                    """,
+                    [table.name, place],
                 ).fetchall()
-                index = None if place is table else place.name
                 found += [Hottest(table.name, index, *row) for row in counted]
-    database.unlink()
+    shutil.rmtree(own)
     return found
 
 
-def sizes(tables: Sequence[DynamoTable], staged: Mapping[str, Sequence[Path]], dropped: Path) -> dict[str, Sizes]:
-    """Sizes by table, of those that any staged item (Parquet by entity, less `dropped`) is for. Exact."""
-    counts = {table.name: array("q", bytes(8 * (MAX_ITEM_BYTES + 1))) for table in tables}
-    largest: dict[str, tuple[int, str]] = {}
+def sizes(surveyed: Path, dropped: Path) -> dict[str, Sizes]:
+    """Sizes by table, of those that any surveyed item is for. Exact: there are no more sizes than bytes in an item."""
     with connect(memory=MEMORY) as db:
-        items_view(db, tables, staged, dropped)
-        for batch in db.sql("SELECT _table, _key, _item FROM source").to_arrow_reader(_AT_ONCE):
-            for table, key, item in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                size = _size(orjson.loads(item))
-                counts[table][min(size, MAX_ITEM_BYTES)] += 1
-                if table not in largest or (-size, key) < (-largest[table][0], largest[table][1]):
-                    largest[table] = size, key
-    return {
-        table: Sizes(sum(counts[table]), _rank(counts[table], 0.99), *most) for table, most in sorted(largest.items())
-    }
-
-
-def _rank(counts: Sequence[int], share: float) -> int:
-    """The smallest size that this share of all items doesn't exceed."""
-    wanted = math.ceil(share * sum(counts))
-    below = 0
-    for size, number in enumerate(counts):
-        below += number
-        if below >= wanted:
-            return size
-    raise AssertionError("fewer items than counted")
+        survey_view(db, surveyed, dropped)
+        rows = db.sql(
+            """
+            WITH sized AS (SELECT _table, size, count(*) AS items, min(_key) AS key FROM source GROUP BY ALL),
+            ranked AS (
+                SELECT *, sum(items) OVER (PARTITION BY _table ORDER BY size) AS up_to,
+                       sum(items) OVER (PARTITION BY _table) AS of FROM sized)
+            SELECT _table, any_value(of)::BIGINT, min(size) FILTER (100 * up_to >= 99 * of), max(size),
+                   arg_max(key, size)
+            FROM ranked GROUP BY _table ORDER BY _table
+            """
+        ).fetchall()
+    return {table: Sizes(*row) for table, *row in rows}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from decimal import Decimal
+from enum import Enum, IntEnum
 from typing import Any
 
 import orjson
@@ -129,5 +130,12 @@ def test_subclasses_are_written_as_what_they_are():
     class Count(int):
         pass
 
-    assert encode_item({"a": Name("x"), "b": Count(3)}) == {"a": {"S": "x"}, "b": {"N": "3"}}
-    assert orjson.dumps(encode(Name("x"))) == b'{"S":"x"}'
+    class Colour(str, Enum):
+        RED = "red"
+
+    class Level(IntEnum):
+        HIGH = 3
+
+    item = encode_item({"a": Name("x"), "b": Count(3), Colour.RED: Colour.RED, "l": [Level.HIGH]})
+    assert orjson.dumps(item) == b'{"a":{"S":"x"},"b":{"N":"3"},"red":{"S":"red"},"l":{"L":[{"N":"3"}]}}'
+    assert orjson.dumps(encode({Name("x"): {Name("y"): 1}})) == b'{"M":{"x":{"M":{"y":{"N":"1"}}}}}'

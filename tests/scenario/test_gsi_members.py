@@ -16,6 +16,7 @@ from billio_pipeline.settings import Settings
 from billio_pipeline.stores.dynamodb import dynamodb_client, put_items, tables
 from billio_pipeline.stores.dynamodb.members import members
 from billio_pipeline.verify.members import SHOWN, Membership, gsi_difference
+from billio_pipeline.verify.survey import survey
 
 NOW = 1_700_000_000
 PAUSES = (0.5, 1.0)
@@ -60,12 +61,13 @@ def compared(client, table, tmp_path):
         wait: Callable[[float], Any] = lambda seconds: None,
     ) -> Membership:
         stage = staged(tmp_path, {"History": items}, lambda entity: table)
+        survey([table], stage.rows, tmp_path / "survey.parquet")
         put_items(client, table, items)
         by_hand()
         return gsi_difference(
             table,
             index,
-            stage.rows,
+            tmp_path / "survey.parquet",
             stage.dropped,
             lambda: members(client, table, index),
             tmp_path / "work",

@@ -19,6 +19,7 @@ ASSETS = {
     *(f"algoitny/snapshot/{name}" for name in TABLES),
     "algoitny/archive/source",
     "algoitny/archive/usage",
+    "algoitny/counters",
     *(f"algoitny/items/{name}" for name in KINDS),
     *(f"{system}/{name}" for system in ("algoitny", "thrivecalc") for name in ("quarantine", "schema")),
     "thrivecalc/records/listing",
@@ -33,6 +34,7 @@ ASSETS = {
 }
 BLOCKING = {
     "algoitny/archive/usage": {"archived"},
+    "algoitny/counters": {"parity"},
     **{f"algoitny/items/{name}": {"reversible"} for name in KINDS},
     "thrivecalc/items/record": {"reversible"},
     **{name: {"count", "keys", "rows_equal", "gsi_members"} for name in LOADED},

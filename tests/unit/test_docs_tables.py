@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from billio_pipeline.cli.systems import systems
 from billio_pipeline.model.refusal import Reason
 from billio_pipeline.model.words import RESERVED
 from billio_pipeline.report.checks import CHECKS
 from billio_pipeline.report.reasons import REASONS
-from billio_pipeline.settings import CHECKOUT
+from billio_pipeline.settings import CHECKOUT, dsn_variable
 
 DOCS = CHECKOUT / "docs"
 PAGES = sorted([*DOCS.glob("*.md"), CHECKOUT / "README.md"])
@@ -64,6 +65,7 @@ def test_every_setting_is_documented_and_no_other() -> None:
     )
     text = "".join((CHECKOUT / source).read_text(encoding="utf-8") for source in sources)
     read = set(re.findall(r'"((?:BILLIO|DSQL|AWS|DAGSTER)_[A-Z0-9_]+)"', text))
+    read |= {dsn_variable(system.name) for system in systems().values() if system.kinds[0] == "postgres"}
     table = page("aws").split("## Settings")[1].split("\n## ")[0]
     documented = {
         name

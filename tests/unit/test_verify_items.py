@@ -244,6 +244,16 @@ def test_what_differs_inside_a_large_value_is_pointed_at(compared):
     assert deep["target"].startswith('differs at /M/a~1b/L/0/N character 0: {"M":{"a/b":{"L":[{"N":"2"}')
 
 
+def test_a_very_large_text_is_whole_in_the_file_and_cut_in_the_verdict(compared):
+    text = "x" * 300_000
+    items = {"Problem": [problem(1, code={"S": text})]}
+    verdict = compared(lambda held: held[0]["code"].update(S=text + "y"), items)
+    (shown,), (row,) = verdict.differences, pq.read_table(verdict.path).to_pylist()
+    assert row["target"] == f"differs at /S character 300000: {text}y"
+    assert row["target"].startswith(shown["target"].partition("…")[0])
+    assert len(shown["target"]) < 2_100
+
+
 def test_no_two_keys_have_one_text_whatever_slashes_and_spaces_are_in_them():
     parts = ["".join(each) for length in range(1, 5) for each in product(" /a", repeat=length)]
     assert len({key_text((one, other)) for one in parts for other in parts}) == len(parts) ** 2

@@ -117,10 +117,8 @@ class Usage(Users, Problems):
         row = self.problem_row(*problem)
         if row is None:
             raise InputError(f"no problem {problem[1]!r} on {problem[0]!r}")
-        found: Mapping[str, Any] = {
-            lookup_column("problem", f): row[str(f.column)] for f in looked_up(USAGE)["problem"]
-        }
-        return {"problem_id": row["id"], **found}
+        looked = {lookup_column("problem", f): row[str(f.column)] for f in looked_up(USAGE)["problem"]}
+        return {"problem_id": row["id"], **looked}
 
 
 def _checked(day: str | None) -> str | None:

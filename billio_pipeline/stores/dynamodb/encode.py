@@ -60,24 +60,27 @@ def _other(value: Any) -> Wire:
 
 
 def _attributes(values: Mapping[Any, Any]) -> dict[str, Wire]:
-    """Attributes or a map's values. Texts and plain numbers, nearly all there is, are written here and now."""
-    try:
-        "".join(values)
-    except TypeError:
-        raise ValueError("an attribute's name or a map's key is not text") from None
-    return {
-        name: {"S": value}
-        if (kind := value.__class__) is str
-        else {"N": text}
-        if (kind is int and len(text := str(value)) <= MAX_DIGITS)
-        or (kind is Decimal and "." in (text := str(value)) and text[-1] != "0" and len(text) < 20 and "E" not in text)
-        else {"M": _attributes(value)}
-        if kind is dict
-        else _BOOL[value]
-        if kind is bool
-        else _WRITERS.get(kind, _other)(value)
-        for name, value in values.items()
-    }
+    """Attributes or a map's values. A plain loop, nearly all there is written in it: calls are what encoding costs."""
+    found: dict[str, Wire] = {}
+    for name, value in values.items():
+        if type(name) is not str:
+            name = _name(name)
+        kind = type(value)
+        if kind is str:
+            found[name] = {"S": value}
+        elif kind is int and len(text := repr(value)) <= MAX_DIGITS:
+            found[name] = {"N": text}
+        elif kind is dict:
+            found[name] = {"M": _attributes(value)}
+        else:
+            found[name] = _WRITERS.get(kind, _other)(value)
+    return found
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise ValueError("an attribute's name or a map's key is not text")
+    return str.__str__(name)
 
 
 def _number(value: int | Decimal) -> str:
@@ -114,7 +117,7 @@ def _set(value: Set[Any]) -> Wire:
 
 _WRITERS: dict[type, Callable[[Any], Wire]] = {
     str: lambda value: {"S": str(value)},
-    int: lambda value: {"N": _number(Decimal(value))},
+    int: _int,
     Decimal: lambda value: {"N": _number(value)},
     bool: _BOOL.__getitem__,
     type(None): lambda _: _NULL,

@@ -5,7 +5,7 @@ A hint: an entry may be missing for a batch that was written, and a batch is ski
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -67,8 +67,8 @@ def claim(client: Any, table: DynamoTable) -> None:
     found = tables.live(client, table.name)
     if found is None:
         raise TargetError(f"there is no table {table.name}", remedy="Create it, or check its name and AWS_REGION.")
-    mine = f"{table.name}#{found.id}"
-    if any(item["batch_id"]["S"] == mine for item in _query(client, _CLAIMS)):
+    mine = _claim(table, found.id)
+    if claimed(client, table, found.id):
         return
     if not tables.is_empty(client, table.name):
         raise TargetError(
@@ -76,6 +76,36 @@ def claim(client: Any, table: DynamoTable) -> None:
             remedy="Name an empty table, empty this one (billio reset), or load beside its writers with --live.",
         )
     _put(client, {"export_id": {"S": _CLAIMS}, "batch_id": {"S": mine}})
+
+
+def claimed(client: Any, table: DynamoTable, id: str) -> bool:
+    """Whether we claimed the table of that id. The ledger must exist."""
+    return any(item["batch_id"]["S"] == _claim(table, id) for item in _query(client, _CLAIMS))
+
+
+def forget(client: Any, owned: Collection[str], entities: Collection[str]) -> int:
+    """Remove the claims of these tables, and the entries of these entities' batches; how many. Fine without a ledger.
+
+    A hint that is gone costs a comparison: entries of another system's entity of the same name go, too.
+    """
+    if tables.live(client, LEDGER.name) is None:
+        return 0
+    removed, request = 0, {"TableName": LEDGER.name, "ConsistentRead": True}
+    while True:
+        page = repeat(lambda: client.scan(**request), _WHAT)
+        for item in page["Items"]:
+            claims = item["export_id"]["S"] == _CLAIMS
+            if item["batch_id"]["S"].partition("#")[0] in owned if claims else item["entity"]["S"] in entities:
+                key = {name: item[name] for name, _ in LEDGER.key}
+                repeat(lambda key=key: client.delete_item(TableName=LEDGER.name, Key=key), _WHAT)  # type: ignore[misc]
+                removed += 1
+        if not page.get("LastEvaluatedKey"):
+            return removed
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _claim(table: DynamoTable, id: str) -> str:
+    return f"{table.name}#{id}"
 
 
 def _put(client: Any, item: Mapping[str, Any], retries: Retries | None = None) -> None:

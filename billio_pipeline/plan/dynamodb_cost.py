@@ -1,0 +1,156 @@
+"""What running on DynamoDB costs a month, line by line, in three ways of paying; and where an instance costs the same.
+
+Source of the arithmetic: the DynamoDB developer guide, "Read and write operations", "Provisioned capacity mode" and
+"Managing transactions". Not counted: data transfer, KMS requests, CloudWatch alarms, restores and exports.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, get_args
+
+from billio_pipeline.model.tables import DynamoTable, Units
+from billio_pipeline.plan.dynamodb_prices import DAYS, GB, HOURS, Instance, Prices
+from billio_pipeline.plan.dynamodb_units import Place, Use, Workload
+
+Mode = Literal["declared", "on demand", "provisioned"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+TARGET = 70  # percent of provisioned units in use, where nothing is declared: what AWS proposes
+MOST_USERS = 10**9  # beyond which no break-even is looked for
+_SECONDS = 86_400
+_ANY = Units(1, 10**9, TARGET)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a bill, dollars a month."""
+
+    what: str
+    arithmetic: str
+    dollars: Decimal
+
+
+@dataclass(frozen=True)
+class Bill:
+    """A month's. `short` are places whose declared most units are fewer than the busiest time needs."""
+
+    mode: Mode
+    users: int
+    lines: tuple[Line, ...]
+    short: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> Decimal:
+        return sum((line.dollars for line in self.lines), Decimal())
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Provisioned units of one place: what its mean, peak and target utilisation come to, and what is provisioned."""
+
+    reads: int
+    writes: int
+    read: int
+    write: int
+
+    @property
+    def short(self) -> bool:
+        return self.read < self.reads or self.write < self.writes
+
+
+def bill(load: Workload, users: int, mode: Mode, prices: Prices) -> Bill:
+    """The month's bill: throughput by table, storage, point-in-time recovery. `declared` is as each table declares."""
+    day, billed = load.day(users), load.billed(users)
+    lines: list[Line] = []
+    short: list[str] = []
+    for table in load.system.tables:
+        places = {place: day[place] for place in load.places if place[0] == table.name}
+        if mode == "on demand" or (mode == "declared" and table.capacity is None):
+            lines.append(_on_demand(table, places, prices))
+        else:
+            for place, use in places.items():
+                needed = provisioned(load, place, use, table if mode == "declared" else None)
+                lines.append(_provisioned(place, needed, prices))
+                short += [spelt(place)] if needed.short else []
+        lines += _kept(table, billed, prices)
+    return Bill(mode, users, tuple(lines), tuple(short))
+
+
+def provisioned(load: Workload, place: Place, use: Use, table: DynamoTable | None) -> Needed:
+    """Units for the busiest time: the mean times the activity's peak, of which the target share is in use; within the
+    bounds that `table` declares, if any."""
+    capacity = table.capacity if table else None
+    read, write = (capacity.read, capacity.write) if capacity else (_ANY, _ANY)
+    reads, writes = _peak(use.reads, load, read), _peak(use.writes, load, write)
+    return Needed(reads, writes, _within(reads, read), _within(writes, write))
+
+
+def break_even(load: Workload, mode: Mode, prices: Prices, instance: Instance) -> int | None:
+    """The fewest daily active users for whom DynamoDB costs more than the instance; None: it never does.
+
+    Solved by halving: a bill never falls when users are added. 0: it costs more with no user at all.
+    """
+    limit = instance.dollars(prices)
+
+    def dearer(users: int) -> bool:
+        return bill(load, users, mode, prices).total > limit
+
+    low, high = -1, 1
+    while not dearer(high):
+        low, high = high, high * 2
+        if high > MOST_USERS:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if dearer(middle) else (middle, high)
+    return high
+
+
+def spelt(place: Place) -> str:
+    """A place's name in words."""
+    return place[0] if place[1] is None else f"{place[0]} {place[1]}"
+
+
+def _peak(units: Decimal, load: Workload, bounds: Units) -> int:
+    return max(1, math.ceil(units / _SECONDS * load.activity.peak * 100 / bounds.target))
+
+
+def _within(units: int, bounds: Units) -> int:
+    return min(max(units, bounds.least), bounds.most)
+
+
+def _on_demand(table: DynamoTable, places: dict[Place, Use], prices: Prices) -> Line:
+    reads = sum((use.reads for use in places.values()), Decimal()) * DAYS
+    writes = sum((use.writes for use in places.values()), Decimal()) * DAYS
+    dollars = (reads * prices.read_million + writes * prices.write_million) / 10**6
+    arithmetic = (
+        f"{reads:,.0f} reads at ${prices.read_million} + {writes:,.0f} writes at ${prices.write_million} a million"
+    )
+    return Line(f"{table.name} on demand, indexes included", arithmetic, dollars)
+
+
+def _provisioned(place: Place, needed: Needed, prices: Prices) -> Line:
+    dollars = (needed.read * prices.read_hour + needed.write * prices.write_hour) * HOURS
+    arithmetic = (
+        f"{needed.read:,} RCU at ${prices.read_hour} + {needed.write:,} WCU at ${prices.write_hour}, {HOURS} h; "
+        f"needed {needed.reads:,} and {needed.writes:,}"
+    )
+    return Line(f"{spelt(place)} provisioned", arithmetic, dollars)
+
+
+def _kept(table: DynamoTable, billed: dict[Place, Decimal], prices: Prices) -> Iterator[Line]:
+    own = billed[table.name, None] / GB
+    indexes = sum((size for place, size in billed.items() if place[0] == table.name and place[1]), Decimal()) / GB
+    yield Line(
+        f"{table.name} storage",
+        f"{own:,.3f} GB and indexes {indexes:,.3f} GB at ${prices.gb_month}",
+        (own + indexes) * prices.gb_month,
+    )
+    if table.recovery:
+        price = prices.recovery_gb_month
+        yield Line(f"{table.name} recovery", f"{own:,.3f} GB, without indexes, at ${price}", own * price)
+    if table.stream:
+        yield Line(f"{table.name} stream", "reads by Lambda are free, others not counted", Decimal())
