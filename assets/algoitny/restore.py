@@ -6,34 +6,31 @@ logs that expiry has taken. Either way the result is copied as a source is, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.algoitny.archived import Archived, fetch_snapshot, with_expired
 from assets.algoitny.model import SYSTEM, USAGE
-from assets.algoitny.repository.counters import ENTITY_TYPE, SEQUENCES
+from assets.algoitny.repository.counters import SEQUENCES
 from assets.algoitny.source import TABLES
 from billio_pipeline import progress
 from billio_pipeline.duck import connect
 from billio_pipeline.migrate.refill import Blocks, Layout, check_vacant, layout_of, refill
 from billio_pipeline.migrate.rows_back import RowsBack, check_unique, rows_back
 from billio_pipeline.model.entity import RowSystem
-from billio_pipeline.model.tables import DynamoTable
 from billio_pipeline.room import room
 from billio_pipeline.stores.objects import ObjectStore
 from billio_pipeline.stores.sql.snapshot import snapshot
 from billio_pipeline.stores.sql.target import Target
 from billio_pipeline.verify.copies import Compared, compare_copies
 
-_AT_ONCE = 2_000
-_COUNTER = "COUNTER#"
+_AT_ONCE = 1_000  # rows in memory
 
 
 @dataclass(frozen=True)
@@ -101,16 +98,13 @@ def _read(client: Any, system: RowSystem, folder: Path) -> tuple[RowsBack, dict[
     tables = {SEQUENCES[entity.name]: entity.table.name for entity in system.entities}
     highest: dict[str, int] = {}
 
-    def counted(table: DynamoTable, item: Any) -> bool:
-        if item.get("EntityType") != {"S": ENTITY_TYPE}:
-            return False
-        name = item["PK"]["S"].removeprefix(_COUNTER)
-        if item["PK"]["S"] == _COUNTER + name and name in tables:
+    def counted(item: Mapping[str, Any]) -> None:
+        counter, _, name = item["PK"]["S"].partition("#")
+        if counter == "COUNTER" and name in tables:
             highest[tables[name]] = int(item["Count"]["N"])
-        return True
 
     back = rows_back(
-        client, system, folder, beside=counted, progress=lambda items: progress.tell("read the tables", items)
+        client, system, folder, added=counted, progress=lambda items: progress.tell("read the tables", items)
     )
     return back, highest
 
@@ -135,14 +129,10 @@ def _file(path: Path) -> Callable[[], Iterator[pa.Table]]:
 def _queried(query: str, work: Path) -> Blocks:
     def blocks() -> Iterator[pa.Table]:
         with connect(work) as db:
-            for batch in _reader(db, query):
+            for batch in db.sql(query).to_arrow_reader(_AT_ONCE):
                 yield pa.Table.from_batches([batch])
 
     return blocks
-
-
-def _reader(db: duckdb.DuckDBPyConnection, query: str) -> pa.RecordBatchReader:
-    return db.sql(query).to_arrow_reader(_AT_ONCE)
 
 
 def _prove(target: Target, archived: Archived, work: Path, *, exact: bool) -> dict[str, Compared]:

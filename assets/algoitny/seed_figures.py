@@ -82,7 +82,13 @@ def _instances(prices: Prices) -> tuple[Figure, ...]:
         Figure("its storage, 20 GB", "$3", _usd(small[1][1]), False, f"at ${prices.instance_gb_month} a GB"),
         Figure("its backups, 20 GB", "$2", _usd(small[2][1]), False, free),
         Figure("the instance today", "$55–75; $50–100 in its summary", _usd(SMALL.dollars(prices)), True, "the sum"),
-        Figure("db.r5.2xlarge", "$500–600", _usd(large[0][1]), False, f"at ${prices.instance_hour[LARGE.type]} an hour, all month"),
+        Figure(
+            "db.r5.2xlarge",
+            "$500–600",
+            _usd(large[0][1]),
+            False,
+            f"at ${prices.instance_hour[LARGE.type]} an hour, all month",
+        ),
         Figure("its storage, 200 GB", "$30", _usd(large[1][1]), False, f"at ${prices.instance_gb_month} a GB"),
         Figure("its backups, 200 GB", "$20", _usd(large[2][1]), False, free),
         Figure(

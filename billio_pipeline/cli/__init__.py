@@ -9,6 +9,7 @@ from typer.exceptions import TyperException
 
 from billio_pipeline import logs
 from billio_pipeline.cli import quarantine, query, schema, stack
+from billio_pipeline.cli.bulk import bulk
 from billio_pipeline.cli.demo import demo
 from billio_pipeline.cli.dev import dev
 from billio_pipeline.cli.diff import diff
@@ -28,6 +29,7 @@ app.command()(export)
 app.command()(migrate)
 app.command()(verify)
 app.command()(diff)
+app.command()(bulk)
 app.command()(plan)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(query.app, name="query")

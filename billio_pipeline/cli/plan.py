@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,17 +13,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from billio_pipeline import progress
+from billio_pipeline.cli.migrate import command
 from billio_pipeline.cli.output import JsonOption, Output
 from billio_pipeline.cli.run import absolute, bars
-from billio_pipeline.cli.systems import sql_system_named
+from billio_pipeline.cli.systems import sql_system_named, system_named
 from billio_pipeline.errors import ConfigurationError
+from billio_pipeline.model.entity import RowSystem
 from billio_pipeline.model.refusal import Reason
 from billio_pipeline.plan import words
 from billio_pipeline.plan.answer import answer
 from billio_pipeline.plan.plan import EntityPlan, Plan, make
-from billio_pipeline.plan.render import write
+from billio_pipeline.plan.render import render, write
 from billio_pipeline.report.reasons import REASONS
-from billio_pipeline.report.text import redacted
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.dynamodb import open_source
 from billio_pipeline.stores.sql.profiles import DSQL, PROFILES
@@ -33,15 +32,34 @@ from billio_pipeline.stores.sql.target import Target
 
 
 def plan(
-    export: Annotated[
-        str, typer.Option("--export", help="A table export: folder (its own or a parent's) or s3:// URI.")
-    ],
     system: Annotated[str | None, typer.Argument(help="The system to plan for.", show_default=False)] = None,
+    export: Annotated[
+        str,
+        typer.Option(
+            "--export",
+            help="A table export or a tree of records: folder (an export's own or a parent's) or s3:// URI. "
+            "A system whose source is a database needs none.",
+            show_default=False,
+        ),
+    ] = "",
     target: Annotated[
-        str | None, typer.Option("--target", metavar="DSN", help="Compare with this database; it is only read.")
+        str | None,
+        typer.Option(
+            "--target", metavar="DSN", help="Compare with this database, or DynamoDB endpoint; it is only read."
+        ),
     ] = None,
     profile: Annotated[
         str | None, typer.Option("--profile", help="Plan for `dsql` or `postgres` without a database. Default: dsql.")
+    ] = None,
+    dau: Annotated[
+        int | None,
+        typer.Option(
+            "--dau", min=0, metavar="N", help="Into DynamoDB: daily active users to reckon with. Default: 1000."
+        ),
+    ] = None,
+    wcu: Annotated[
+        int | None,
+        typer.Option("--wcu", min=1, metavar="N", help="Into DynamoDB: write units per second to load with."),
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the plan as a page.")] = None,
     new: Annotated[
@@ -56,7 +74,13 @@ def plan(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Profile every item of an export and show what a migration would do, meet, take and cost. Writes nothing.
+    """Read a whole source and show what migrating it would do, meet, take and cost. Writes nothing to source or target.
+
+    Into SQL: every attribute's profile, refusals, DDL, limits, time and cost. Into DynamoDB: rows and items, refusals,
+    sizes, tables, units and time of the load, and the monthly bill for so many daily active users: on demand,
+    provisioned and as declared, with break-even against an instance and the seed's figures beside ours. As --json:
+    `entities`, `quarantine`, `tables`, `drift`, `load`, `limits`, and `running` with `events`, `bills`, `break_even`,
+    `figures` and `prices`; dollars are decimal texts.
 
     Exit code 0: fine; 1: an item would be quarantined, a limit is violated, a statement is refused by a linter, or the
     target differs from its declaration; 2: bad input or configuration.
@@ -65,6 +89,17 @@ def plan(
     with output.guarded():
         _sensible(system, target, profile, html, new, key, out)
         settings = Settings.from_env()
+        declared = None if system is None else system_named(system)
+        if isinstance(declared, RowSystem):
+            if profile is not None:
+                raise ConfigurationError(f"{system} has no SQL target", remedy="Leave --profile out.")
+            from billio_pipeline.cli.plan_items import plan_items
+
+            raise typer.Exit(plan_items(output, settings, declared, absolute(export), target, dau, wcu, html))
+        if dau is not None or wcu is not None:
+            raise ConfigurationError("--dau and --wcu go with a DynamoDB target", remedy="Leave them out.")
+        if not export:
+            raise ConfigurationError("no export is named", remedy="Name it with --export.")
         if new is not None:
             from billio_pipeline.cli.plan_new import propose_model
 
@@ -73,7 +108,7 @@ def plan(
         assert system is not None, "_sensible asked for it"
         made = _made(output, settings, system, absolute(export), target, profile)
         if html is not None:
-            write(made, html.absolute(), shlex.join(["billio", *map(redacted, sys.argv[1:])]))
+            write(render(made, command()), html.absolute())
         show(output.console, made)
         if html is not None:
             output.console.print(f"page        {html}", markup=False)

@@ -36,32 +36,45 @@ def _rows(system: System, settings: Settings, target: str | None, asked: dict[st
 
 
 def _items(system: RowSystem, settings: Settings, target: str | None, asked: dict[str, str]) -> dict[str, str]:
-    from billio_pipeline.local.resolve import resolve_database, resolve_dynamodb
+    from billio_pipeline.local.resolve import resolve_dynamodb
     from billio_pipeline.stores.dynamodb.client import dynamodb_client
     from billio_pipeline.stores.objects.aws import explained
-    from billio_pipeline.stores.sql.target import Target
 
     if asked.get("parity_table"):
         raise ConfigurationError(f"{system.name} has no parity table", remedy="Leave --parity-table out.")
+    check_endpoint(system, target)
+    found = reach_source(system, settings, asked.get("export", ""))
+    endpoint = target or resolve_dynamodb(settings)
+    with explained(f"the DynamoDB API at {endpoint}"):
+        dynamodb_client(replace(settings, dynamodb_endpoint=endpoint)).list_tables(Limit=1)
+    return {**found, "BILLIO_DYNAMODB_ENDPOINT": endpoint}
+
+
+def check_endpoint(system: RowSystem, target: str | None) -> None:
+    """Raise ConfigurationError for a target that is no endpoint."""
     if target is not None and urlsplit(target).scheme not in ("http", "https"):
         raise ConfigurationError(
             f"{system.name} is migrated into DynamoDB, not into a database",
             remedy="Give --target an endpoint, such as https://dynamodb.us-east-1.amazonaws.com, or leave it out.",
         )
-    found: dict[str, str] = {}
-    if "postgres" in system.kinds[:1]:
-        if asked.get("export"):
-            raise ConfigurationError(
-                f"{system.name} is migrated from its database, not from files",
-                remedy=f"Leave --export out, and set {dsn_variable(system.name)} to the database.",
-            )
-        dsn = resolve_database(settings, system.name)
-        found[dsn_variable(system.name)] = dsn
-        Target.open(dsn, settings, connections=1).close()
-    endpoint = target or resolve_dynamodb(settings)
-    with explained(f"the DynamoDB API at {endpoint}"):
-        dynamodb_client(replace(settings, dynamodb_endpoint=endpoint)).list_tables(Limit=1)
-    return {**found, "BILLIO_DYNAMODB_ENDPOINT": endpoint}
+
+
+def reach_source(system: RowSystem, settings: Settings, export: str) -> dict[str, str]:
+    """The variables that name the source, its database tried."""
+    from billio_pipeline.local.resolve import resolve_database
+    from billio_pipeline.stores.sql.target import Target
+
+    if system.kinds[0] != "postgres":
+        return {}
+    variable = dsn_variable(system.name)
+    if export:
+        raise ConfigurationError(
+            f"{system.name} is migrated from its database, not from files",
+            remedy=f"Leave --export out, and set {variable} to the database.",
+        )
+    dsn = resolve_database(settings, system.name)
+    Target.open(dsn, settings, connections=1).close()
+    return {variable: dsn}
 
 
 def _parity_table(system: System, table: str, settings: Settings) -> None:

@@ -41,7 +41,7 @@ def _reset(out: Output, system: RowSystem, yes: bool, force: bool) -> None:
     endpoint = client.meta.endpoint_url
     found = engine.look(client, system)
     _show(out, endpoint, found)
-    if not yes and any(each.state in ("ours", "not ours") for each in found):
+    if not yes:
         _confirm(out, system.name)
     done = engine.reset(
         client,
@@ -77,7 +77,7 @@ def _confirm(out: Output, name: str) -> None:
     if out.json:
         raise ConfigurationError("--json asks nothing, and nothing was confirmed", remedy="Add --yes.")
     try:
-        typed = typer.prompt(f"Type {name} to drop all these items", default="", show_default=False)
+        typed = typer.prompt(f"Type {name} to empty these tables", default="", show_default=False)
     except typer.Abort:
         typed = ""
     if typed.strip() != name:

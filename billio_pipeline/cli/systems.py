@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING
 
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.model.entity import AnySystem, RowSystem, System
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from assets.factory.source import Source
+    from billio_pipeline.plan.activity import Activity, Figure
+    from billio_pipeline.plan.dynamodb_prices import Prices
+    from billio_pipeline.plan.dynamodb_units import Workload
 
 
 def systems() -> dict[str, AnySystem]:
@@ -42,3 +48,12 @@ def sql_system_named(name: str) -> System:
 def source_of(system: RowSystem) -> Source:
     """Where the system's rows come from, as its folder declares it beside its assets."""
     return importlib.import_module(f"assets.{system.name}.assets").SOURCE
+
+
+def activity_of(system: RowSystem) -> tuple[Activity, Callable[[Workload, Prices], tuple[Figure, ...]]] | None:
+    """What its users do all day, and the figures its seed gives; None where its folder has no activity.py."""
+    package = f"assets.{system.name}"
+    if not importlib.util.find_spec(f"{package}.activity"):
+        return None
+    activity = importlib.import_module(f"{package}.activity").ACTIVITY
+    return activity, importlib.import_module(f"{package}.seed_figures").figures

@@ -59,12 +59,12 @@ def reset(
     items no load from here claimed, unless `force`.
     """
     found = look(client, system)
-    if strange := [each.table.name for each in found if each.state == "not ours"]:
-        if not force:
-            raise ConfigurationError(
-                f"{', '.join(strange)}: holds items that were not loaded from here",
-                remedy="Check BILLIO_DYNAMODB_ENDPOINT and AWS_REGION; --force empties it all the same.",
-            )
+    strange = [each.table.name for each in found if each.state == "not ours"]
+    if strange and not force:
+        raise ConfigurationError(
+            f"{', '.join(strange)}: holds items that were not loaded from here",
+            remedy="Check BILLIO_DYNAMODB_ENDPOINT and AWS_REGION; --force empties it all the same.",
+        )
     full = [each.table for each in found if each.state in ("ours", "not ours")]
     missing = [each.table for each in found if each.state == "missing"]
     for table in full:

@@ -26,19 +26,16 @@ from billio_pipeline.verify.sides import name
 SHOWN = 20
 _GROUP_ROWS, _GROUP_BYTES = 2_500, 16 << 20
 
-# Told every item that is no entity's; whether the table holds such on purpose.
-Beside = Callable[[DynamoTable, Mapping[str, Any]], bool]
-
 
 @dataclass
 class RowsBack:
-    """What was read. `read` counts items; each is a row, or `beside` the rows on purpose, or `refused`: the first are
-    named, with the reason."""
+    """What was read. `read` counts items; each is a row, or `added` to the target on purpose, or `refused`: the first
+    of these are named, with the reason."""
 
     files: dict[str, Path] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     read: int = 0
-    beside: int = 0
+    added: int = 0
     refused: int = 0
     examples: list[str] = field(default_factory=list)
 
@@ -48,12 +45,13 @@ def rows_back(
     system: RowSystem,
     folder: Path,
     *,
-    beside: Beside = lambda table, item: False,
+    added: Callable[[Mapping[str, Any]], None] = lambda item: None,
     progress: Callable[[int], None] = lambda items: None,
 ) -> RowsBack:
     """Read all tables into `folder`/<entity>.parquet, in no order; memory is flat in their size.
 
-    Whoever wrote an item, its row is what its attributes say: keys aren't read.
+    Whoever wrote an item, its row is what its attributes say: keys aren't read. `added` is told each item of a kind
+    that the system adds.
     """
     done, codec = RowsBack(), ItemCodec(system)
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +61,7 @@ def rows_back(
             for table in system.tables:
                 for page in read_back(client, table.name):
                     for line in page:
-                        _take(orjson.loads(line)["Item"], table, codec, writers, beside, done)
+                        _take(orjson.loads(line)["Item"], table, codec, writers, added, done)
                     done.read += len(page)
                     progress(len(page))
         done.files = {each: writer.path for each, writer in writers.items()}
@@ -76,13 +74,14 @@ def _take(
     table: DynamoTable,
     codec: ItemCodec,
     writers: Mapping[str, _Rows],
-    beside: Beside,
+    added: Callable[[Mapping[str, Any]], None],
     done: RowsBack,
 ) -> None:
     entity = codec.entity_of(item)
     if entity is None:
-        if beside(table, item):
-            done.beside += 1
+        if item.get("EntityType", {}).get("S") in codec.system.added:
+            added(item)
+            done.added += 1
             return
         why = "it is of no kind that is declared"
     else:

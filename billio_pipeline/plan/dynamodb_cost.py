@@ -35,7 +35,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Bill:
-    """A month's. `short` are places whose declared most units are fewer than the busiest time needs."""
+    """A month's. `short` are places that need more units than they declare at most; the bill is for what is needed."""
 
     mode: Mode
     users: int
@@ -49,16 +49,14 @@ class Bill:
 
 @dataclass(frozen=True)
 class Needed:
-    """Provisioned units of one place: what its mean, peak and target utilisation come to, and what is provisioned."""
+    """Provisioned units of one place: what its mean, peak and target utilisation come to, at least what is declared.
 
-    reads: int
-    writes: int
+    `short`: it is more than is declared at most.
+    """
+
     read: int
     write: int
-
-    @property
-    def short(self) -> bool:
-        return self.read < self.reads or self.write < self.writes
+    short: bool
 
 
 def bill(load: Workload, users: int, mode: Mode, prices: Prices) -> Bill:
@@ -80,12 +78,13 @@ def bill(load: Workload, users: int, mode: Mode, prices: Prices) -> Bill:
 
 
 def provisioned(load: Workload, place: Place, use: Use, table: DynamoTable | None) -> Needed:
-    """Units for the busiest time: the mean times the activity's peak, of which the target share is in use; within the
-    bounds that `table` declares, if any."""
+    """Units for the busiest time: the mean times the activity's peak, scans spread over the day, of which the target
+    share is in use; no less than `table` declares, if it does."""
     capacity = table.capacity if table else None
     read, write = (capacity.read, capacity.write) if capacity else (_ANY, _ANY)
-    reads, writes = _peak(use.reads, load, read), _peak(use.writes, load, write)
-    return Needed(reads, writes, _within(reads, read), _within(writes, write))
+    peak = load.activity.peak
+    reads, writes = _units(use.reads * peak + use.scans, read), _units(use.writes * peak, write)
+    return Needed(reads, writes, reads > read.most or writes > write.most)
 
 
 def break_even(load: Workload, mode: Mode, prices: Prices, instance: Instance) -> int | None:
@@ -114,16 +113,12 @@ def spelt(place: Place) -> str:
     return place[0] if place[1] is None else f"{place[0]} {place[1]}"
 
 
-def _peak(units: Decimal, load: Workload, bounds: Units) -> int:
-    return max(1, math.ceil(units / _SECONDS * load.activity.peak * 100 / bounds.target))
-
-
-def _within(units: int, bounds: Units) -> int:
-    return min(max(units, bounds.least), bounds.most)
+def _units(a_day: Decimal, bounds: Units) -> int:
+    return max(bounds.least, math.ceil(a_day / _SECONDS * 100 / bounds.target))
 
 
 def _on_demand(table: DynamoTable, places: dict[Place, Use], prices: Prices) -> Line:
-    reads = sum((use.reads for use in places.values()), Decimal()) * DAYS
+    reads = sum((use.all_reads for use in places.values()), Decimal()) * DAYS
     writes = sum((use.writes for use in places.values()), Decimal()) * DAYS
     dollars = (reads * prices.read_million + writes * prices.write_million) / 10**6
     arithmetic = (
@@ -135,8 +130,8 @@ def _on_demand(table: DynamoTable, places: dict[Place, Use], prices: Prices) -> 
 def _provisioned(place: Place, needed: Needed, prices: Prices) -> Line:
     dollars = (needed.read * prices.read_hour + needed.write * prices.write_hour) * HOURS
     arithmetic = (
-        f"{needed.read:,} RCU at ${prices.read_hour} + {needed.write:,} WCU at ${prices.write_hour}, {HOURS} h; "
-        f"needed {needed.reads:,} and {needed.writes:,}"
+        f"{needed.read:,} RCU at ${prices.read_hour} + {needed.write:,} WCU at ${prices.write_hour}, {HOURS} h"
+        + ("; more than is declared at most" if needed.short else "")
     )
     return Line(f"{spelt(place)} provisioned", arithmetic, dollars)
 

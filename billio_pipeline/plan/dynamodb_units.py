@@ -14,7 +14,7 @@ from billio_pipeline.plan.item_sizes import OVERHEAD, Kind
 from billio_pipeline.stores.dynamodb.size import write_units
 
 READ_BYTES = 4096  # one read unit reads up to 4 KB consistently, or twice as much eventually consistent
-UNKNOWN_BYTES = 1024  # of an item of a kind the source has no row of; it is taken to be in every index
+UNKNOWN_BYTES = 1024  # of an item of a kind the source has no row of; it is taken to be in each index it declares
 
 Place = tuple[str, str | None]  # a table, and one of its indexes or itself
 
@@ -33,14 +33,20 @@ class Size:
 
 @dataclass
 class Use:
-    """Units of one place, a day."""
+    """Units of one place, a day. `scans` are read units, too: of passes over it, which can take their time."""
 
     reads: Decimal = Decimal()
     writes: Decimal = Decimal()
+    scans: Decimal = Decimal()
 
     def add(self, other: Use, times: Number) -> None:
         self.reads += other.reads * times
         self.writes += other.writes * times
+        self.scans += other.scans * times
+
+    @property
+    def all_reads(self) -> Decimal:
+        return self.reads + self.scans
 
 
 class Workload:
@@ -66,7 +72,7 @@ class Workload:
                 found[place].add(use, times)
             for step in event.steps:
                 if isinstance(step, Scan):
-                    found[step.table, None].reads += self.scan_units(step, users) * times
+                    found[step.table, None].scans += self.scan_units(step, users) * times
         return found
 
     def scan_units(self, step: Scan, users: int) -> Decimal:
@@ -148,7 +154,12 @@ def _sizes(system: RowSystem, activity: Activity, kinds: Mapping[str, Kind]) -> 
         days = entity.expires.days if entity.expires else None
         if not number:
             unknown = Decimal(UNKNOWN_BYTES)
-            entries = {index: (Decimal(1), unknown, Decimal(1)) for index in kind.entries}
+            given = {each.attribute for each in (*entity.derived, *entity.fields)}
+            entries = {
+                index.name: (Decimal(1), unknown, Decimal(1))
+                for index in (entity.items.indexes if entity.items else ())
+                if {index.partition[0], index.sort[0] if index.sort else index.partition[0]} <= given
+            }
             yield entity.name, Size(kind.table, unknown, Decimal(1), entries, 0, days)
             continue
         entries = {

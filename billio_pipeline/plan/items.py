@@ -130,10 +130,6 @@ class ItemsPlan:
         found = []
         if refused := self.count("quarantined"):
             found.append(f"{refused:,} of {self.count('source'):,} rows would be quarantined")
-        if self.near:
-            found.append(
-                f"{self.near:,} items take more than {NEAR:,} of {MAX_ITEM_BYTES:,} bytes: soon none of them grows"
-            )
         if self.differing:
             found.append(f"the target differs from its declaration in {len(self.differing)} places")
         return tuple(found)

@@ -1,4 +1,4 @@
-"""A plan of a migration into DynamoDB as plain values, for --json: amounts are texts of exact decimals, never floats."""
+"""A plan of a migration into DynamoDB as plain values, for --json: amounts are texts of exact decimals."""
 
 from __future__ import annotations
 
@@ -82,14 +82,15 @@ def _running(running: Running) -> dict[str, Any]:
                 "event": each.event.name,
                 "patterns": list(each.event.patterns),
                 "times_a_day": _two(each.times),
-                "reads_a_day": _two(each.use.reads),
+                "reads_a_day": _two(each.use.all_reads),
                 "writes_a_day": _two(each.use.writes),
                 "dollars_on_demand": _six(each.dollars),
             }
             for each in running.events
         ],
         "units_a_day": {
-            spelt(place): {"reads": _two(use.reads), "writes": _two(use.writes)} for place, use in running.day.items()
+            spelt(place): {"reads": _two(use.all_reads), "writes": _two(use.writes)}
+            for place, use in running.day.items()
         },
         "busiest_index": {"name": spelt(place), "writes_a_second": _two(units)},
         "stored_bytes": {str(months): _two(size) for months, size in running.growth},

@@ -9,6 +9,7 @@ from decimal import Decimal
 from billio_pipeline.model.refusal import Reason
 from billio_pipeline.model.size import MAX_ITEM_BYTES
 from billio_pipeline.model.tables import DynamoTable, Gsi
+from billio_pipeline.plan.dynamodb_cost import spelt
 from billio_pipeline.plan.dynamodb_prices import DAYS, GB
 from billio_pipeline.plan.items import NEAR, ItemsPlan
 from billio_pipeline.plan.running import PARTITION_WRITES, Running
@@ -18,7 +19,7 @@ from billio_pipeline.report.reasons import REASONS
 
 @dataclass(frozen=True)
 class Section:
-    """A table: `head` names its columns, of which those in `words` hold words and the others numbers. `notes` follow."""
+    """A table. `head` names its columns: those in `words` hold words, the others numbers. `notes` follow."""
 
     title: str
     head: tuple[str, ...]
@@ -121,7 +122,7 @@ def _limits(plan: ItemsPlan, running: Running | None) -> Section:
     ]
     rows += [
         (
-            f"hottest key of {each.index or each.table}",
+            f"hottest key of {spelt((each.table, each.index))}",
             f"{each.key}: {each.items:,} of {each.of:,}",
             f"{each.share:.1%}",
         )
@@ -147,7 +148,7 @@ def _running(running: Running) -> Iterator[Section]:
         f"A day of {running.users:,} users",
         ("event", "patterns", "a day", "reads", "writes", "a month on demand"),
         tuple(
-            (each.event.name, ", ".join(map(str, each.event.patterns)), f"{each.times:,.0f}", f"{each.use.reads:,.0f}",
+            (each.event.name, ", ".join(map(str, each.event.patterns)), f"{each.times:,.0f}", f"{each.use.all_reads:,.0f}",
              f"{each.use.writes:,.0f}", usd(each.dollars))
             for each in running.events
         ),
@@ -191,7 +192,10 @@ def _running(running: Running) -> Iterator[Section]:
             ("storage, a GB a month", f"${prices.gb_month}"),
             ("point-in-time recovery, a GB of the table a month", f"${prices.recovery_gb_month}"),
         ),
-        notes=(f"{prices.region}, {prices.as_of}; {prices.source}; a month has {DAYS:.1f} days",),
+        notes=(
+            f"{prices.region}, {prices.as_of}; {prices.source}; a month has {DAYS:.1f} days",
+            "not counted: free tier, data transfer, KMS requests, CloudWatch alarms, backups, restores, exports",
+        ),
     )  # fmt: skip
 
 
@@ -204,7 +208,7 @@ def usd(amount: Decimal) -> str:
 
 
 def _from(users: int | None) -> str:
-    return "never" if users is None else f"{users:,}"
+    return "never" if users is None else f"{users:,}" if users else "always"
 
 
 def _instance(instance: object) -> str:

@@ -70,7 +70,7 @@ class Running:
     def problems(self) -> tuple[str, ...]:
         """What the declared tables would not bear."""
         return tuple(
-            f"{place} needs more units at its busiest than its declaration allows, for {self.users:,} users a day"
+            f"{place} needs more units at its busiest than it declares at most, for {self.users:,} users a day"
             for place in self.bills[0].short
         )
 
@@ -106,8 +106,8 @@ def _event_use(load: Workload, users: int, event: Event, times: Decimal, prices:
     total.add(once, times)
     for step in event.steps:
         if isinstance(step, Scan):
-            total.reads += load.scan_units(step, users) * times
-    monthly = (total.reads * prices.read_million + total.writes * prices.write_million) * DAYS / 10**6
+            total.scans += load.scan_units(step, users) * times
+    monthly = (total.all_reads * prices.read_million + total.writes * prices.write_million) * DAYS / 10**6
     return EventUse(event, times, total, monthly)
 
 

@@ -12,9 +12,9 @@ import typer
 from algoitny_places import own_tables
 from typer.testing import CliRunner
 
+from assets.thrivecalc import model
 from assets.thrivecalc.model import SYSTEM
 from billio_pipeline.cli.reset import reset as command
-from billio_pipeline.cli.systems import systems
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.migrate.reset import look, reset
 from billio_pipeline.model.entity import RowSystem
@@ -103,10 +103,9 @@ def test_the_command_drops_nothing_until_the_name_is_typed(
     loaded: Loaded, ministack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BILLIO_DYNAMODB_ENDPOINT", ministack)
-    monkeypatch.setitem(systems(), "thrivecalc", loaded.system)
+    monkeypatch.setattr(model, "SYSTEM", loaded.system)
     for arguments, typed in ((["--json"], None), ([], "thrive\n"), ([], None)):
-        r = CliRunner().invoke(app, ["thrivecalc", *arguments], input=typed); print(r.output, r.exception)
-        assert r.exit_code == 2
+        assert CliRunner().invoke(app, ["thrivecalc", *arguments], input=typed).exit_code == 2
         assert loaded.state == "ours"
     shown = CliRunner().invoke(app, ["thrivecalc"], input="thrivecalc\n")
     assert shown.exit_code == 0

@@ -18,11 +18,11 @@ import typer
 from algoitny_places import Migrated, migrated
 from typer.testing import CliRunner
 
+from assets.algoitny import model
 from assets.algoitny.generator import POISON_ID, generate, poisoned
 from assets.algoitny.restore import restore
 from assets.algoitny.source import TABLES, load_source
 from billio_pipeline.cli.restore import restore as command
-from billio_pipeline.cli.systems import systems
 from billio_pipeline.errors import ConfigurationError, InputError, TargetError
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.objects.local import LocalStore
@@ -116,7 +116,7 @@ def test_what_changed_since_the_migration_is_named_and_kept(
         {"key": int(job["JobId"]["S"]), "columns": ["status"]}
     ]
     assert done.back is not None
-    assert (done.back.refused, done.back.beside) == (2, 1)
+    assert (done.back.refused, done.back.added) == (2, 1)
     assert any("of no kind" in each for each in done.back.examples)
     assert "test_cases.test_cases_problem_id_fkey" in " ".join(done.invalid)
     assert ask(postgres_database, "SELECT status FROM script_generation_jobs WHERE status = 'RENAMED'")
@@ -181,7 +181,7 @@ def test_an_archive_without_a_snapshot_or_a_file_is_refused(source: Migrated, ta
 def test_the_command_says_per_table_what_it_restored(
     source: Migrated, postgres_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(systems(), "algoitny", source.system)
+    monkeypatch.setattr(model, "SYSTEM", source.system)
     arguments = ["algoitny", "--to", postgres_database, "--from", "archive", "--json"]
     result = CliRunner().invoke(app, [*arguments, "--archive", str(source.archive.root)])
     said = json.loads(result.stdout)

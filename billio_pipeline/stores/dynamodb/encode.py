@@ -71,7 +71,11 @@ def _attributes(values: Mapping[Any, Any]) -> dict[str, Wire]:
         elif kind is int and len(text := repr(value)) <= MAX_DIGITS:
             found[name] = {"N": text}
         elif kind is dict:
-            found[name] = {"M": _attributes(value)}
+            found[name] = {"M": _attributes(value) if value else {}}
+        elif kind is bool:
+            found[name] = _BOOL[value]
+        elif kind is list:
+            found[name] = _list(value)
         else:
             found[name] = _WRITERS.get(kind, _other)(value)
     return found
@@ -99,7 +103,12 @@ def _base64(value: Any) -> str:
 
 
 def _list(value: Any) -> Wire:
-    return {"L": [{"S": each} if type(each) is str else encode(each) for each in value]}
+    return {
+        "L": [
+            {"S": each} if (kind := type(each)) is str else {"M": _attributes(each)} if kind is dict else encode(each)
+            for each in value
+        ]
+    }
 
 
 def _set(value: Set[Any]) -> Wire:
@@ -116,8 +125,9 @@ def _set(value: Set[Any]) -> Wire:
 
 
 _WRITERS: dict[type, Callable[[Any], Wire]] = {
-    str: lambda value: {"S": str(value)},
-    int: _int,
+    # By str itself: what a subclass calls its text need not be its value.
+    str: lambda value: {"S": str.__str__(value)},
+    int: lambda value: {"N": _number(Decimal(value))},
     Decimal: lambda value: {"N": _number(value)},
     bool: _BOOL.__getitem__,
     type(None): lambda _: _NULL,

@@ -61,16 +61,16 @@ def committed(client: Any, export_id: str, entity: str) -> set[str]:
     return {entry.batch_id for entry in entries(client, export_id) if entry.entity == entity}
 
 
-def claim(client: Any, table: DynamoTable) -> None:
+def claim(client: Any, table: DynamoTable, *, filled: bool = False) -> None:
     """Make the table one that we alone write to, until it is dropped. Raises TargetError when it holds items and was
-    not ours before: they would be overwritten."""
+    not ours before: they would be overwritten. `filled`: what it holds we had put there by an import."""
     found = tables.live(client, table.name)
     if found is None:
         raise TargetError(f"there is no table {table.name}", remedy="Create it, or check its name and AWS_REGION.")
     mine = _claim(table, found.id)
     if claimed(client, table, found.id):
         return
-    if not tables.is_empty(client, table.name):
+    if not filled and not tables.is_empty(client, table.name):
         raise TargetError(
             f"table {table.name} holds items that were not loaded from here",
             remedy="Name an empty table, empty this one (billio reset), or load beside its writers with --live.",
