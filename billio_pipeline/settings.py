@@ -67,6 +67,7 @@ class Settings:
     dynamodb_port: int | None = None
     fast_path: bool = True
     algoitny_archive: str | None = None
+    thrivecalc_aliases: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -92,6 +93,7 @@ class Settings:
             dynamodb_port=_port(env, "BILLIO_DYNAMODB_PORT"),
             fast_path=env.get("BILLIO_FAST_PATH") != "0",
             algoitny_archive=env.get("BILLIO_ALGOITNY_ARCHIVE"),
+            thrivecalc_aliases=env.get("BILLIO_THRIVECALC_ALIASES"),
             sources={name: dsn for name, dsn in env.items() if re.fullmatch(_SOURCE, name) and name != _TARGET and dsn},
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -124,6 +125,14 @@ def postgres_database(postgres_server: servers.TestPostgres) -> Iterator[str]:
 def ministack(run_folder: Path) -> str:
     """Endpoint URL of a DynamoDB and S3 API shared by the whole run: give tables and buckets random names."""
     return servers.shared_ministack(run_folder)
+
+
+@pytest.fixture
+def region(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A region of the test's own, in which no table or ledger is there yet: for tests under tables' declared names."""
+    name = f"test-{secrets.token_hex(4)}-1"
+    monkeypatch.setenv("AWS_REGION", name)
+    return name
 
 
 @pytest.fixture

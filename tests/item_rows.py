@@ -1,10 +1,9 @@
-"""Rows of a source, from fixtures and generators, as the item codec takes them; systems with tables of their own."""
+"""Rows of a source, from fixtures and generators, as the item codec takes them; and stages of such rows."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,14 +70,3 @@ def staged_rows(
     files = tuple(SourceFile(f"{name}.parquet", name, len(held), 1) for name, held in rows.items())
     copied = Copied(settings.home, secrets.token_hex(6), "rows", "a test", as_of, files, {})
     return prepare_items(copied, read, system, settings, run, lambda rows: None)
-
-
-def own_tables(system: RowSystem) -> RowSystem:
-    """The system with other names for its DynamoDB tables, so that tests don't meet in them; on demand."""
-    mark = secrets.token_hex(6)
-    entities = [
-        replace(entity, items=replace(entity.items, name=f"{entity.items.name}-{mark}", capacity=None))
-        for entity in system.entities
-        if entity.items
-    ]
-    return replace(system, entities=tuple(entities))

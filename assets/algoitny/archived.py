@@ -39,10 +39,8 @@ class Archived:
 
 
 def archive_at(settings: Settings) -> ObjectStore:
-    """Where the archive is, as configured. Raises InputError when there is none."""
-    store = open_store(settings.algoitny_archive or settings.home / "archive" / "algoitny", settings)
-    store.check()
-    return store
+    """Where the archive is, as configured; it may be that nothing was archived yet."""
+    return open_store(settings.algoitny_archive or settings.home / "archive" / "algoitny", settings)
 
 
 def newest_snapshot(store: ObjectStore) -> str | None:
@@ -52,9 +50,9 @@ def newest_snapshot(store: ObjectStore) -> str | None:
     return max(taken)[1] if taken else None
 
 
-def fetch_snapshot(store: ObjectStore, folder: Path) -> Archived:
-    """Copy the newest snapshot into `folder`. Raises InputError when there is none, or it isn't what was archived: a
-    file is missing, or rows don't have their table's fingerprint."""
+def fetch_snapshot(store: ObjectStore, folder: Path, only: Sequence[str] = TABLES) -> Archived:
+    """Copy the newest snapshot's tables into `folder`. Raises InputError when there is none, or it isn't what was
+    archived: a file is missing, or rows don't have their table's fingerprint."""
     id = newest_snapshot(store)
     if id is None:
         raise InputError(
@@ -64,9 +62,10 @@ def fetch_snapshot(store: ObjectStore, folder: Path) -> Archived:
     here = LocalStore(folder)
     here.write("snapshot.json", store.read(f"source/{id}/snapshot.json"))
     taken = read_snapshot(folder)
-    if lacking := set(TABLES) - {table.name for table in taken.tables}:
+    if lacking := set(only) - {table.name for table in taken.tables}:
         raise InputError(f"the archive's snapshot {id} lacks {', '.join(sorted(lacking))}")
-    for table in taken.tables:
+    wanted = [table for table in taken.tables if table.name in only]
+    for table in wanted:
         for name in table.files:
             if not store.exists(f"source/{id}/{name}"):
                 raise InputError(
@@ -76,7 +75,7 @@ def fetch_snapshot(store: ObjectStore, folder: Path) -> Archived:
             with closing(store.open(f"source/{id}/{name}")) as file:
                 here.write(name, file)
     archived = Archived(taken, folder)
-    for table in taken.tables:
+    for table in wanted:
         if _fingerprint(archived.files(table.name)) != table.fingerprint:
             raise InputError(
                 f"the archive's snapshot {id}: the rows of {table.name} are not those that were archived",

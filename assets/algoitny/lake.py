@@ -77,7 +77,7 @@ def _united(logs: Path, archive: ObjectStore, to: Path, work: Path) -> int:
     kept = fetch_usage(archive, work / "archive")
     snapshot: list[Path] = []
     if newest_snapshot(archive) is not None:
-        snapshot = fetch_snapshot(archive, work / "archive").files(USAGE.table.name)
+        snapshot = fetch_snapshot(archive, work / "archive", [USAGE.table.name]).files(USAGE.table.name)
     columns = ", ".join([f'"{column.name}"' for column in USAGE.columns])
     there = f"SELECT {columns} FROM read_parquet({literal(str(logs))})"  # noqa: S608
     with connect(work / "usage.duckdb") as db:
@@ -85,8 +85,7 @@ def _united(logs: Path, archive: ObjectStore, to: Path, work: Path) -> int:
         db.execute(f"CREATE TABLE united AS {held}")
         for path in kept:  # the newest snapshot's rows first: an id is taken once
             db.execute(
-                f"INSERT INTO united SELECT {columns} FROM read_parquet($1) k "  # noqa: S608
-                "WHERE NOT EXISTS (SELECT FROM united u WHERE u.id = k.id)",
+                f"INSERT INTO united SELECT {columns} FROM read_parquet($1) ANTI JOIN united USING (id)",  # noqa: S608
                 [str(path)],
             )
         with pq.ParquetWriter(to, USAGE.arrow_schema(), compression="zstd") as writer:

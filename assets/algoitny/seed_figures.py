@@ -7,7 +7,7 @@ from assets.algoitny.model import KEPT_DAYS, PLANS, SYSTEM, USAGE, USERS
 from billio_pipeline.model.tables import DynamoTable
 from billio_pipeline.plan.activity import Figure
 from billio_pipeline.plan.dynamodb_cost import Bill, Mode, bill, break_even
-from billio_pipeline.plan.dynamodb_prices import DAYS, GB, HOURS, Prices
+from billio_pipeline.plan.dynamodb_prices import DAYS, GB, HOURS, Prices, usd
 from billio_pipeline.plan.dynamodb_units import Workload
 
 _READ, _WRITE, _STORED = 50, 20, 12  # RCU and WCU of the table and of each index, GB: what the document reckons with
@@ -21,24 +21,24 @@ def figures(load: Workload, prices: Prices) -> tuple[Figure, ...]:
     corrected = 4 * (read + write) + _of(thousand["declared"], USERS) + _of(thousand["declared"], PLANS)
     corrected += _STORED * prices.gb_month
     return (
-        Figure("50 RCU", "$23", _usd(read), False, "50 units at the price of writes; a read unit costs a fifth of one"),
-        Figure("20 WCU", "$9", _usd(write), True, f"20 × ${prices.write_hour} × {HOURS} h"),
-        Figure("GSI1, GSI2, GSI3: 50 RCU, 20 WCU each", "$32 each", f"{_usd(read + write)} each", False, "as 50 RCU"),
+        Figure("50 RCU", "$23", usd(read), False, "50 units at the price of writes; a read unit costs a fifth of one"),
+        Figure("20 WCU", "$9", usd(write), True, f"20 × ${prices.write_hour} × {HOURS} h"),
+        Figure("GSI1, GSI2, GSI3: 50 RCU, 20 WCU each", "$32 each", f"{usd(read + write)} each", False, "as 50 RCU"),
         Figure(
-            "AlgoItny-Users, on demand", "$1", _usd(_of(thousand["declared"], USERS)), False,
+            "AlgoItny-Users, on demand", "$1", usd(_of(thousand["declared"], USERS)), False,
             "the activity's sign-ins and limits at the price since November 2024, half the document's",
         ),
         Figure(
-            "AlgoItny-Plans, on demand", "$0.20", _usd(_of(thousand["declared"], PLANS)), False,
+            "AlgoItny-Plans, on demand", "$0.20", usd(_of(thousand["declared"], PLANS)), False,
             "a plan is read for each use that is counted, since limits have to hold",
         ),
         Figure(
-            "storage of 12 GB", "$3", _usd(_STORED * prices.gb_month), True,
+            "storage of 12 GB", "$3", usd(_STORED * prices.gb_month), True,
             f"but with indexes and 100 bytes an item it is {kept:,.1f} GB after {load.activity.months} months: "
-            f"{_usd(kept * prices.gb_month)}; point-in-time recovery is extra",
+            f"{usd(kept * prices.gb_month)}; point-in-time recovery is extra",
         ),
         Figure(
-            "1,000 users a day", "$132; $137 in its summary", _usd(corrected), False,
+            "1,000 users a day", "$132; $137 in its summary", usd(corrected), False,
             "the document's own units at the right price of reads; it gives two totals",
         ),
         Figure(
@@ -51,9 +51,9 @@ def figures(load: Workload, prices: Prices) -> tuple[Figure, ...]:
             "the document names no units for it; by the activity a tenfold day costs this",
         ),
         Figure(
-            "saved at 10,000 users a day", "$700–800, 45 %", _usd(LARGE.dollars(prices) - _least(ten).total), False,
+            "saved at 10,000 users a day", "$700–800, 45 %", usd(LARGE.dollars(prices) - _least(ten).total), False,
             f"against the large instance, {_least(ten).mode}; the small one, if it bears them, costs "
-            f"{_usd(SMALL.dollars(prices))}",
+            f"{usd(SMALL.dollars(prices))}",
         ),
         _even(load, prices),
         Figure(
@@ -78,23 +78,23 @@ def _instances(prices: Prices) -> tuple[Figure, ...]:
     small, large = SMALL.lines(prices), LARGE.lines(prices)
     free = "backups are free up to the size of the storage"
     return (
-        Figure("db.t3.medium", "$50–70", _usd(small[0][1]), True, "one zone, on demand"),
-        Figure("its storage, 20 GB", "$3", _usd(small[1][1]), False, f"at ${prices.instance_gb_month} a GB"),
-        Figure("its backups, 20 GB", "$2", _usd(small[2][1]), False, free),
-        Figure("the instance today", "$55–75; $50–100 in its summary", _usd(SMALL.dollars(prices)), True, "the sum"),
+        Figure("db.t3.medium", "$50–70", usd(small[0][1]), True, "one zone, on demand"),
+        Figure("its storage, 20 GB", "$3", usd(small[1][1]), False, f"at ${prices.instance_gb_month} a GB"),
+        Figure("its backups, 20 GB", "$2", usd(small[2][1]), False, free),
+        Figure("the instance today", "$55–75; $50–100 in its summary", usd(SMALL.dollars(prices)), True, "the sum"),
         Figure(
             "db.r5.2xlarge",
             "$500–600",
-            _usd(large[0][1]),
+            usd(large[0][1]),
             False,
             f"at ${prices.instance_hour[LARGE.type]} an hour, all month",
         ),
-        Figure("its storage, 200 GB", "$30", _usd(large[1][1]), False, f"at ${prices.instance_gb_month} a GB"),
-        Figure("its backups, 200 GB", "$20", _usd(large[2][1]), False, free),
+        Figure("its storage, 200 GB", "$30", usd(large[1][1]), False, f"at ${prices.instance_gb_month} a GB"),
+        Figure("its backups, 200 GB", "$20", usd(large[2][1]), False, free),
         Figure(
-            "two read replicas", "$1,000", _usd(large[3][1]), False, "each costs what the instance does, storage too"
+            "two read replicas", "$1,000", usd(large[3][1]), False, "each costs what the instance does, storage too"
         ),
-        Figure("the large instance", "$1,550–1,650", _usd(LARGE.dollars(prices)), False, "the sum of the above"),
+        Figure("the large instance", "$1,550–1,650", usd(LARGE.dollars(prices)), False, "the sum of the above"),
     )
 
 
@@ -123,14 +123,10 @@ def _least(bills: dict[Mode, Bill]) -> Bill:
 
 
 def _all(bills: dict[Mode, Bill]) -> str:
-    return ", ".join(f"{_usd(each.total)} {mode}" for mode, each in bills.items())
+    return ", ".join(f"{usd(each.total)} {mode}" for mode, each in bills.items())
 
 
 def _saved(load: Workload) -> str:
     """Share of a table's logs that have expired."""
     assert USAGE.expires is not None
     return f"{100 * (1 - USAGE.expires.days / (DAYS * load.activity.months)):.0f} %"
-
-
-def _usd(amount: Decimal) -> str:
-    return f"${amount:,.2f}"

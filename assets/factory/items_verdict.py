@@ -11,6 +11,7 @@ from billio_pipeline import progress
 from billio_pipeline.codec.items import ItemCodec
 from billio_pipeline.duck import connect
 from billio_pipeline.errors import ConfigurationError
+from billio_pipeline.migrate.itemise import expiry
 from billio_pipeline.migrate.stage import UNKNOWN, ItemStage
 from billio_pipeline.model.entity import RowSystem
 from billio_pipeline.room import room
@@ -20,6 +21,8 @@ from billio_pipeline.verify.items import reconcile_items, spool_items
 from billio_pipeline.verify.reconcile import Verdict
 
 SPOTS = 20
+# Items past their time when the source was copied: not staged, and the table has yet to remove them.
+EXPIRED = "_expired"
 
 
 def require_tables(client: Any, system: RowSystem) -> None:
@@ -46,11 +49,13 @@ def staged_paths(stage: ItemStage) -> dict[str, list[Any]]:
 def _judged(stage: ItemStage, client: Any) -> Verdict:
     system, folder = stage.system, stage.path / "verdict"
     folder.mkdir(parents=True, exist_ok=True)
-    started = time.perf_counter()
+    started, as_of = time.perf_counter(), stage.summary["as_of"] // 1_000_000
     codec = ItemCodec(system)
 
     def entity_of(item: dict[str, Any]) -> str:
         entity = codec.entity_of(item)
+        if entity and entity.expires and (ends := expiry(entity, item)) is not None and ends <= as_of:
+            return EXPIRED
         kind = item.get("EntityType", {}).get("S", UNKNOWN)
         return entity.name if entity else kind if kind in system.added else UNKNOWN
 
@@ -73,7 +78,7 @@ def _judged(stage: ItemStage, client: Any) -> Verdict:
         back,
         folder / "differences.parquet",
         now=int(time.time()),
-        ignore_entities=system.added,
+        ignore_entities=[*system.added, EXPIRED],
     )
     verdict.seconds = {"read_back": round(read - started, 3), "compare": round(time.perf_counter() - read, 3)}
     values = {

@@ -3,7 +3,7 @@
 from assets.factory.items import rows_to_items_assets
 from assets.factory.source import Source
 from assets.thrivecalc.model import SYSTEM
-from assets.thrivecalc.source import open_source
+from assets.thrivecalc.renamed import open_renamed
 from billio_pipeline.migrate.copied import Copied
 
 
@@ -12,7 +12,7 @@ def _objects(copied: Copied, _: str) -> int:
 
 
 SOURCE = Source(
-    open_source,
+    open_renamed,
     stage="records",
     what="The tree of JSON records, copied byte for byte:",
     parts={"listing": "every object below `users/`"},

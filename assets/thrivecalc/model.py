@@ -1,9 +1,11 @@
 """ThriveCalc's declaration: one JSON record per object, the DynamoDB table, and the entity between them.
 
 Source of the rules: the project's data store (record side) and its migration document (item side). The record's own
-spelling of times is kept, as text; members the documents don't name travel as attributes of their own.
+spelling of times is kept, as text; members the documents don't name travel as attributes of their own. The table may
+be given another name by the environment, as the project's own code reads it.
 """
 
+from assets.thrivecalc.places import Places
 from billio_pipeline.model.entity import Entity, RowSystem
 from billio_pipeline.model.scalars import IsoText, Json
 from billio_pipeline.model.tables import DynamoTable, Gsi, SqlTable
@@ -11,7 +13,7 @@ from billio_pipeline.model.types import Text
 from billio_pipeline.model.words import Derived, Field, Rest, fields
 
 USER_DATA = DynamoTable(
-    "thrivecalc-user-data",
+    Places.from_env().table or "thrivecalc-user-data",
     partition=("userId", "S"),
     sort=("recordKey", "S"),
     indexes=(Gsi("DataTypeIndex", ("userId", "S"), ("dataType", "S")),),

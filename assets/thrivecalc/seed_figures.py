@@ -2,7 +2,7 @@
 
 from billio_pipeline.plan.activity import Figure
 from billio_pipeline.plan.dynamodb_cost import bill
-from billio_pipeline.plan.dynamodb_prices import Prices
+from billio_pipeline.plan.dynamodb_prices import Prices, usd
 from billio_pipeline.plan.dynamodb_units import Workload
 
 
@@ -22,4 +22,4 @@ def figures(load: Workload, prices: Prices) -> tuple[Figure, ...]:
 def _users(load: Workload, prices: Prices, users: int, seed: str) -> Figure:
     found = bill(load, users, "on demand", prices).total
     why = f"if each comes every day, after {load.activity.months} months; the document names no requests"
-    return Figure(f"{users:,} users", seed, f"${found:,.2f}", False, why)
+    return Figure(f"{users:,} users", seed, usd(found), False, why)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,11 @@ from time import time_ns
 import pyarrow.parquet as pq
 
 from assets.thrivecalc.model import RECORD
+from assets.thrivecalc.places import Places
 from assets.thrivecalc.records import record_row
+from assets.thrivecalc.table_source import TableSource, is_table
 from billio_pipeline.errors import ConfigurationError
-from billio_pipeline.migrate.copied import Copied, Progress, Read, SourceFile, SourceRow
+from billio_pipeline.migrate.copied import Copied, Progress, Read, RowSource, SourceFile, SourceRow
 from billio_pipeline.model.entity import Entity
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.objects import ObjectStore, open_store
@@ -51,14 +52,18 @@ class RecordSource:
         return Copied(folder, listing.id, "records", listing.uri, as_of, files, {"objects": listing.objects})
 
 
-def open_source(migration: MigrationResource, settings: Settings) -> RecordSource:
-    """The tree the run is asked for, else the seed's bucket. Raises ConfigurationError when none is named."""
-    bucket = os.environ.get("DATA_BUCKET_NAME")
-    location = migration.export or (f"s3://{bucket}" if bucket else "")
+def open_source(migration: MigrationResource, settings: Settings) -> RowSource:
+    """The records the run is asked for, as a tree or as a table; else those the environment names.
+
+    Raises ConfigurationError when none are named.
+    """
+    location = migration.export or Places.from_env().location
     if not location:
         raise ConfigurationError(
-            "no records are named", remedy="Name the tree's folder or s3:// URI with --export, or set DATA_BUCKET_NAME."
+            "no records are named", remedy="Name their folder or s3:// URI with --export, or set DATA_BUCKET_NAME."
         )
+    if location.startswith("iceberg://") or location.endswith(".metadata.json"):
+        return TableSource(location, settings)
     store = open_store(location, settings)
     store.check()
-    return RecordSource(store)
+    return TableSource(location, settings) if is_table(store) else RecordSource(store)

@@ -23,7 +23,7 @@ _AT_ONCE = 2_000  # rows in memory
 _FILE_ROWS = 100_000
 
 
-def is_table(location: str, store: ObjectStore) -> bool:
+def is_table(store: ObjectStore) -> bool:
     """Whether a location holds the table, and no tree: Parquet files, and nothing below `users/`."""
     if next(iter(store.list("users")), None) is not None:
         return False

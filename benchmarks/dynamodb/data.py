@@ -1,14 +1,12 @@
-"""What is loaded: AlgoItny's rows in PostgreSQL, the stage of their items, and the same items as lines for the peers."""
+"""What is loaded: AlgoItny's rows in PostgreSQL, the stage of their items, and the same items as lines for peers."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-import orjson
 
 from assets.algoitny.generator import generate
 from assets.algoitny.model import SYSTEM
@@ -64,8 +62,3 @@ def item_lines(stage: ItemStage, table: str) -> Iterator[bytes]:
         if entity.items is not None and entity.items.name == table:
             for _, rows in stage.batches(entity.name, also=("_item",)):
                 yield from rows["_item"].to_pylist()
-
-
-def wire_items(lines: Path) -> Mapping[str, list[dict[str, dict[str, object]]]]:
-    """The items of DynamoDB JSON by table."""
-    return {path.stem: list(map(orjson.loads, path.read_bytes().splitlines())) for path in sorted(lines.iterdir())}

@@ -1,4 +1,4 @@
-"""A DynamoDB API that stores nothing and checks nothing: what it answers costs next to nothing, so clients are measured.
+"""A DynamoDB API that stores nothing and checks nothing: answers cost next to nothing, so that clients are measured.
 
 `python -m benchmarks.dynamodb.null_server [--answer-ms N]` prints its port. It counts the items put: GET / tells.
 """

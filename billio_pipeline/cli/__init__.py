@@ -14,9 +14,13 @@ from billio_pipeline.cli.demo import demo
 from billio_pipeline.cli.dev import dev
 from billio_pipeline.cli.diff import diff
 from billio_pipeline.cli.export import export
+from billio_pipeline.cli.lake import lake
 from billio_pipeline.cli.migrate import migrate, verify
 from billio_pipeline.cli.output import Output
 from billio_pipeline.cli.plan import plan
+from billio_pipeline.cli.reset import reset
+from billio_pipeline.cli.restore import restore
+from billio_pipeline.cli.rollback import rollback
 from billio_pipeline.errors import Interrupted, UsageError
 
 app = typer.Typer(
@@ -31,6 +35,10 @@ app.command()(verify)
 app.command()(diff)
 app.command()(bulk)
 app.command()(plan)
+app.command()(lake)
+app.command()(restore)
+app.command()(rollback)
+app.command()(reset)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(query.app, name="query")
 app.add_typer(schema.app, name="schema")

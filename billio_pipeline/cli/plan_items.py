@@ -14,7 +14,7 @@ from billio_pipeline.cli.migrate import command
 from billio_pipeline.cli.output import Output
 from billio_pipeline.cli.reach import check_endpoint, reach_source
 from billio_pipeline.cli.run import bars
-from billio_pipeline.cli.systems import activity_of, source_of
+from billio_pipeline.cli.systems import activity_of, figures_of, source_of
 from billio_pipeline.errors import BillioError
 from billio_pipeline.model.entity import RowSystem
 from billio_pipeline.plan.items import ItemsPlan, make
@@ -46,9 +46,8 @@ def plan_items(
     found = _compared(system, here, target)
     with bars(output.console):
         plan = make(source, system, here, target=found[0], unreached=found[1], drift=found[2], progress=progress.tell)
-    known = activity_of(system)
-    asked = DEFAULT_USERS if users is None else users
-    running = run(system, known[0], plan.kinds, asked, figures=known[1]) if known else None
+    activity, asked = activity_of(system), DEFAULT_USERS if users is None else users
+    running = run(system, activity, plan.kinds, asked, figures=figures_of(system)) if activity else None
     problems = [*plan.problems, *(running.problems if running else ())]
     shown = tuple(sections(plan, running, wcu))
     if html is not None:

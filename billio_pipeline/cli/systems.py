@@ -11,6 +11,7 @@ from billio_pipeline.model.entity import AnySystem, RowSystem, System
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from assets.factory.source import Source
     from billio_pipeline.plan.activity import Activity, Figure
@@ -50,10 +51,18 @@ def source_of(system: RowSystem) -> Source:
     return importlib.import_module(f"assets.{system.name}.assets").SOURCE
 
 
-def activity_of(system: RowSystem) -> tuple[Activity, Callable[[Workload, Prices], tuple[Figure, ...]]] | None:
-    """What its users do all day, and the figures its seed gives; None where its folder has no activity.py."""
-    package = f"assets.{system.name}"
-    if not importlib.util.find_spec(f"{package}.activity"):
-        return None
-    activity = importlib.import_module(f"{package}.activity").ACTIVITY
-    return activity, importlib.import_module(f"{package}.seed_figures").figures
+def activity_of(system: RowSystem) -> Activity | None:
+    """What its users do all day; None where its folder has no activity.py."""
+    module = _beside(system, "activity")
+    return module.ACTIVITY if module else None
+
+
+def figures_of(system: RowSystem) -> Callable[[Workload, Prices], tuple[Figure, ...]] | None:
+    """What sets the figures its seed gives beside ours; None where its folder has no seed_figures.py."""
+    module = _beside(system, "seed_figures")
+    return module.figures if module else None
+
+
+def _beside(system: RowSystem, name: str) -> ModuleType | None:
+    module = f"assets.{system.name}.{name}"
+    return importlib.import_module(module) if importlib.util.find_spec(module) else None

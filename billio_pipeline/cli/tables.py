@@ -13,7 +13,6 @@ from billio_pipeline.cli.systems import system_named, systems
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.model.entity import RowSystem
 from billio_pipeline.settings import Settings
-from billio_pipeline.stores.dynamodb import tables
 from billio_pipeline.stores.dynamodb.client import dynamodb_client
 
 
@@ -35,12 +34,10 @@ def reached(settings: Settings) -> Settings:
 
 def loaded_tables(system: RowSystem, settings: Settings) -> Any:
     """A client that reaches all tables of the system. Raises ConfigurationError when one isn't there."""
+    from assets.factory.items_verdict import require_tables
+
     client = dynamodb_client(settings)
-    if missing := [table.name for table in system.tables if tables.live(client, table.name) is None]:
-        raise ConfigurationError(
-            f"{client.meta.endpoint_url} has no table {', '.join(missing)}",
-            remedy="Check BILLIO_DYNAMODB_ENDPOINT and AWS_REGION, or load first: billio migrate.",
-        )
+    require_tables(client, system)
     return client
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ def _staged(
             told = None if isinstance(key, Refusal) else key
             done.refusals.append(_refusal(index, source.line, entity.name, told, found, source.original))
             continue
-        ttl = _ttl(entity, item)
+        ttl = expiry(entity, item)
         if entity.expires and ttl is not None and ttl <= now:
             done.expired += 1
             continue
@@ -128,7 +128,7 @@ def _item(codec: ItemCodec, entity: Entity, row: dict[str, Any]) -> Any:
         return Refusal(Reason.OVER_DYNAMODB_LIMIT, "nested far deeper than DynamoDB allows")
 
 
-def _ttl(entity: Entity, item: dict[str, Any]) -> int | None:
+def expiry(entity: Entity, item: Mapping[str, Any]) -> int | None:
     """When the item expires, in epoch seconds; None for never, as beyond the times that there are."""
     assert entity.items is not None
     text = item.get(entity.items.ttl or "", {}).get("N")

@@ -1,7 +1,8 @@
 """What running on DynamoDB costs a month, line by line, in three ways of paying; and where an instance costs the same.
 
 Source of the arithmetic: the DynamoDB developer guide, "Read and write operations", "Provisioned capacity mode" and
-"Managing transactions". Not counted: data transfer, KMS requests, CloudWatch alarms, restores and exports.
+"Managing transactions"; it doesn't say what a transaction's entries in indexes take: they are taken to count once.
+Not counted: free tier, data transfer, KMS requests, CloudWatch alarms, backups, restores and exports.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 HOURS = Decimal(730)  # of a month, as AWS's own calculator has it
 DAYS = HOURS / 24
@@ -75,3 +75,8 @@ class Instance:
     def dollars(self, prices: Prices) -> Decimal:
         """A month's."""
         return sum((amount for _, amount in self.lines(prices)), Decimal())
+
+
+def usd(amount: Decimal) -> str:
+    """Dollars and cents, for people."""
+    return f"${amount.quantize(Decimal('0.01'), ROUND_HALF_UP):,}"

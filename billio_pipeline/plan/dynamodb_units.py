@@ -154,7 +154,7 @@ def _sizes(system: RowSystem, activity: Activity, kinds: Mapping[str, Kind]) -> 
         days = entity.expires.days if entity.expires else None
         if not number:
             unknown = Decimal(UNKNOWN_BYTES)
-            given = {each.attribute for each in (*entity.derived, *entity.fields)}
+            given = {part.attribute for part in entity.derived} | {part.attribute for part in entity.fields}
             entries = {
                 index.name: (Decimal(1), unknown, Decimal(1))
                 for index in (entity.items.indexes if entity.items else ())

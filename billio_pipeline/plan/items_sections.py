@@ -10,9 +10,9 @@ from billio_pipeline.model.refusal import Reason
 from billio_pipeline.model.size import MAX_ITEM_BYTES
 from billio_pipeline.model.tables import DynamoTable, Gsi
 from billio_pipeline.plan.dynamodb_cost import spelt
-from billio_pipeline.plan.dynamodb_prices import DAYS, GB
+from billio_pipeline.plan.dynamodb_prices import DAYS, GB, usd
 from billio_pipeline.plan.items import NEAR, ItemsPlan
-from billio_pipeline.plan.running import PARTITION_WRITES, Running
+from billio_pipeline.plan.running import PARTITION_WRITES, EventUse, Running
 from billio_pipeline.plan.words import span_of_time
 from billio_pipeline.report.reasons import REASONS
 
@@ -129,9 +129,9 @@ def _limits(plan: ItemsPlan, running: Running | None) -> Section:
         for each in plan.hottest
     ]
     if running:
-        (table, index), units = running.busiest
+        place, units = running.busiest
         rows.append((
-            f"writes to one key of {table} {index}", f"{units:,.1f} a second at worst, all to one",
+            f"writes to one key of {spelt(place)}", f"{units:,.1f} a second at worst, all to one",
             f"{PARTITION_WRITES:,} a second",
         ))  # fmt: skip
     return Section("Limits", ("what", "found", "limit or share"), tuple(rows), (0, 1, 2))
@@ -147,11 +147,7 @@ def _running(running: Running) -> Iterator[Section]:
     yield Section(
         f"A day of {running.users:,} users",
         ("event", "patterns", "a day", "reads", "writes", "a month on demand"),
-        tuple(
-            (each.event.name, ", ".join(map(str, each.event.patterns)), f"{each.times:,.0f}", f"{each.use.all_reads:,.0f}",
-             f"{each.use.writes:,.0f}", usd(each.dollars))
-            for each in running.events
-        ),
+        tuple(map(_event, running.events)),
         notes=(
             f"busiest time: {running.activity.peak} times the mean; storage after {running.activity.months} months: "
             + ", ".join(f"{size / GB:,.2f} GB after {months}" for months, size in running.growth),
@@ -178,7 +174,7 @@ def _running(running: Running) -> Iterator[Section]:
     if running.figures:
         yield Section(
             "The seed's figures",
-            ("figure", "seed", "ours", "", "why"),
+            ("figure", "seed", "ours", "verdict", "why"),
             tuple((f.what, f.seed, f.ours, "agrees" if f.agrees else "differs", f.why) for f in running.figures),
             (0, 1, 2, 3, 4),
         )
@@ -199,12 +195,12 @@ def _running(running: Running) -> Iterator[Section]:
     )  # fmt: skip
 
 
+def _event(each: EventUse) -> tuple[str, ...]:
+    numbers = (f"{number:,.0f}" for number in (each.times, each.use.all_reads, each.use.writes))
+    return each.event.name, ", ".join(map(str, each.event.patterns)), *numbers, usd(each.dollars)
+
+
 _CENT = Decimal("0.005")  # what shows as nothing is left out of a bill's lines, not of its total
-
-
-def usd(amount: Decimal) -> str:
-    """Dollars and cents."""
-    return f"${amount:,.2f}"
 
 
 def _from(users: int | None) -> str:

@@ -62,7 +62,7 @@ class Running:
 
     @property
     def busiest(self) -> tuple[Place, Decimal]:
-        """The index that most is written to, and its units per second at the busiest time."""
+        """The index, or else the table, that most is written to, and its units per second at the busiest time."""
         place = max(self.day, key=lambda each: self.day[each].writes if each[1] else Decimal(-1))
         return place, self.day[place].writes / _SECONDS * self.activity.peak
 

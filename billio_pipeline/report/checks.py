@@ -120,6 +120,12 @@ CHECKS: dict[str, CheckText] = {
         catches="An archive that lacks a log the table is about to lose.",
         blocks=True,
     ),
+    "exported": CheckText(
+        proves="The files, or the tables made of them, have as many rows as items were read.",
+        cannot_see="Values, and what was written to the table since.",
+        catches="A file of an export that was cut short behind its back.",
+        blocks=False,
+    ),
     "orphans": CheckText(
         proves="Every record belongs to a user known by the present kind of id.",
         cannot_see="Whether it is the right user.",

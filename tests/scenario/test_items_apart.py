@@ -17,7 +17,7 @@ TREE = Path(__file__).parents[1] / "fixtures" / "thrive_s3"
 
 
 @pytest.fixture
-def billio(ministack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def billio(ministack: str, region: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("BILLIO_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("BILLIO_WORKERS", "1")
     monkeypatch.setenv("BILLIO_DYNAMODB_ENDPOINT", ministack)

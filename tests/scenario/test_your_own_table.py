@@ -100,6 +100,12 @@ def test_a_folder_is_all_that_the_command_line_and_dagster_need(folder: Path) ->
 
 
 def test_the_shop_is_migrated_proven_and_watched(folder: Path, shop: Any) -> None:
+    code, plan = billio("plan", "shop")
+    assert (code, plan["problems"], plan["running"]) == (1, ["1 of 6 rows would be quarantined"], None)
+    assert [(each["definition"]["TableName"], each["create"]) for each in plan["tables"]] == [("shop", True)]
+    assert plan["tables"][0]["places"]["OpenOrders"]["items"] == 2
+    assert shop.list_tables()["TableNames"].count("shop") == 0
+
     code, answer = billio("migrate", "shop")
     assert code == 1
     assert answer["quarantine"]["reasons"] == {"time_out_of_range": 1}
@@ -115,6 +121,10 @@ def test_the_shop_is_migrated_proven_and_watched(folder: Path, shop: Any) -> Non
     assert {item["OrderId"]["S"] for item in opened} == {"10", "11"}
 
     assert billio("diff", "shop")[0] == 0
+    expiry = {"Enabled": True, "AttributeName": "Gone"}
+    shop.update_time_to_live(TableName="shop", TimeToLiveSpecification=expiry)
+    plan = billio("plan", "shop")[1]
+    assert (plan["tables"][0]["create"], [each["kind"] for each in plan["drift"]]) == (False, ["ttl"])
     shop.put_item(TableName="shop", Item=held[ADA, FIRST] | {"Cents": {"N": "1251"}})
     code, answer = billio("diff", "shop")
     assert code == 1

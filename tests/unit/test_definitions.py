@@ -24,6 +24,8 @@ ASSETS = {
     *(f"{system}/{name}" for system in ("algoitny", "thrivecalc") for name in ("quarantine", "schema")),
     "thrivecalc/records/listing",
     "thrivecalc/items/record",
+    "thrivecalc/export",
+    "thrivecalc/lake/user_data",
     *LOADED,
     "billio/export",
     *(f"billio/rows/{name}" for name in ENTITIES),
@@ -46,6 +48,9 @@ BLOCKING = {
 WARNING = {
     "algoitny/quarantine": {"quarantine_empty"},
     "thrivecalc/quarantine": {"quarantine_empty"},
+    "thrivecalc/records/listing": {"orphans"},
+    "thrivecalc/export": {"exported"},
+    "thrivecalc/lake/user_data": {"exported"},
     **{name: {"schema_matches", "ttl_plausible", "item_sizes", "hottest_key"} for name in LOADED},
     "billio/export": {"complete"},
     "billio/quarantine": {"quarantine_empty", "fast_share"},
@@ -99,6 +104,15 @@ def test_verify_writes_nothing_of_tables_either() -> None:
     written = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
     staged = {f"algoitny/snapshot/{name}" for name in TABLES} | {f"algoitny/items/{name}" for name in KINDS}
     assert written == staged | {"algoitny/quarantine"}
+
+
+def test_the_lake_is_made_on_its_own() -> None:
+    for verb in ("migrate", "verify"):
+        layer = defs.resolve_job_def(f"{verb}_thrivecalc").asset_layer
+        made = {key.to_user_string() for key in layer.executable_asset_keys}
+        checked = {key.asset_key.to_user_string() for key in layer.asset_graph.asset_check_keys}
+        assert not {"thrivecalc/export", "thrivecalc/lake/user_data"} & (made | checked)
+        assert "thrivecalc/records/listing" in made & checked
 
 
 def test_verify_writes_nothing_of_the_target() -> None:

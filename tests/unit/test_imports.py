@@ -16,7 +16,7 @@ ROOMS = {  # room → the other rooms of the engine it may import; one not named
     "migrate": {"model", "codec", "stores", "verify", "duck", "processes"} | EVERYWHERE,
     "local": {"model", "stores"} | EVERYWHERE,
     "report": {"model"} | EVERYWHERE,
-    "plan": {"model", "codec", "migrate", "stores", "report", "duck", "processes"} | EVERYWHERE,
+    "plan": {"model", "codec", "migrate", "stores", "verify", "report", "duck", "processes"} | EVERYWHERE,
     "logs": {"report", "errors"},  # report.text takes secrets out
     "settings": {"errors"},
     "duck": {"errors"},  # how a DuckDB connection is opened

@@ -10,10 +10,10 @@ from typing import Protocol
 from uuid import uuid4
 
 from assets.thrivecalc.model import USER_DATA
+from assets.thrivecalc.places import Places
 from assets.thrivecalc.store.dynamodb import TableRecords
 from assets.thrivecalc.store.objects import ObjectRecords
 from assets.thrivecalc.store.record import TYPE, USER, Key, Record, checked, data_wire, named
-from assets.thrivecalc.store.settings import Places
 from billio_pipeline.errors import InputError
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores import objects

@@ -6,20 +6,18 @@ under their own key, so any of them may be sent again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
 
-import orjson
-
 from billio_pipeline.errors import InputError
 from billio_pipeline.model.canonical import canonical_item
 from billio_pipeline.model.refusal import Reason, Refusal
 from billio_pipeline.model.tables import DynamoTable
-from billio_pipeline.stores.dynamodb.client_form import Item, for_client, from_client
+from billio_pipeline.stores.dynamodb.body import batch_write, put_request, ready
+from billio_pipeline.stores.dynamodb.client_form import Item, from_client
 from billio_pipeline.stores.dynamodb.keys import Key, item_key, key_text
 from billio_pipeline.stores.dynamodb.retry import THROTTLED, UNPROCESSED, answered
 from billio_pipeline.stores.dynamodb.send import Sender
@@ -28,8 +26,7 @@ from billio_pipeline.stores.dynamodb.size import item_size, write_units
 # DynamoDB API reference, BatchWriteItem: puts in a request, bytes of one, 16 MB.
 BATCH = 25
 REQUEST_BYTES = 16 * 1024 * 1024
-# botocore writes its JSON in ASCII and with spaces: at most so many times as long as orjson's.
-_LONGER = 3
+_AROUND = 1024  # bytes of a request beside its puts, at most: a table's name has 255
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class _Put:
     key: Key
     item: Item
     units: int
-    bytes: int  # of its request, at most
+    request: bytes  # its part of a body
 
 
 def measured(table: DynamoTable, item: Item) -> tuple[Key, int] | Refusal:
@@ -66,6 +63,7 @@ class Writer(Sender):
         Returns once every other one is written. Equal items under one key are put once. Raises InputError when
         differing ones are under one key, TransientError when the error budget is used up.
         """
+        ready(self.client)
         refused: list[Refused] = []
         puts = self._puts(items, refused)
         self.each(partial(self._request, request, refused) for request in _requests(puts))
@@ -82,7 +80,7 @@ class Writer(Sender):
             key, size = found
             known = puts.get(key)
             if known is None:
-                puts[key] = _Put(key, item, write_units(size), _request_bytes(item))
+                puts[key] = _Put(key, item, write_units(size), put_request(item))
             elif canonical_item(known.item) != canonical_item(item):
                 raise InputError(
                     f"table {self.table.name}: two items under the key {key_text(key)} differ",
@@ -100,7 +98,7 @@ class Writer(Sender):
             estimated = sum(put.units for put in left)
             self.tries.wait(self.rate.pay(estimated))
             try:
-                answer = self._put(left)
+                answer = batch_write(self.client, self.table.name, [put.request for put in left])
             except self.client.exceptions.ClientError as error:
                 code = answered(error)
                 if code in THROTTLED:
@@ -125,10 +123,6 @@ class Writer(Sender):
             middle = len(left) // 2
             self._request(left[:middle], refused)
             self._request(left[middle:], refused)
-
-    def _put(self, puts: Sequence[_Put]) -> Mapping[str, Any]:
-        requests = [{"PutRequest": {"Item": for_client(put.item)}} for put in puts]
-        return self.client.batch_write_item(RequestItems={self.table.name: requests}, ReturnConsumedCapacity="INDEXES")
 
     def _unprocessed(self, puts: Sequence[_Put], answer: Mapping[str, Any]) -> list[_Put]:
         """Those to be sent again: by their keys, as we have them. An answer that names others answers nothing."""
@@ -172,18 +166,13 @@ def put_items(client: Any, table: DynamoTable, items: Iterable[Mapping[str, dict
 def _requests(puts: Iterable[_Put]) -> Iterator[list[_Put]]:
     """Puts in requests of at most 25 and 16 MB."""
     request: list[_Put] = []
-    size = 0
+    size = _AROUND
     for put in puts:
-        if request and (len(request) == BATCH or size + put.bytes > REQUEST_BYTES):
+        more = len(put.request) + 1
+        if request and (len(request) == BATCH or size + more > REQUEST_BYTES):
             yield request
-            request, size = [], 0
+            request, size = [], _AROUND
         request.append(put)
-        size += put.bytes
+        size += more
     if request:
         yield request
-
-
-def _request_bytes(item: Item) -> int:
-    """Bytes of the item in a request, at most; counted exactly only where it may matter."""
-    size = len(orjson.dumps(item)) * _LONGER
-    return size if size <= REQUEST_BYTES // BATCH else len(json.dumps(item)) + len('{"PutRequest": {"Item": }}, ')
