@@ -21,7 +21,7 @@ from billio_pipeline.migrate.stage import ItemStage
 from billio_pipeline.model.entity import RowSystem
 from billio_pipeline.model.tables import DynamoTable
 from billio_pipeline.settings import Settings
-from billio_pipeline.stores.dynamodb import tables
+from billio_pipeline.stores.dynamodb import tables, writing_client
 from billio_pipeline.stores.dynamodb.load import Loaded
 from billio_pipeline.verify.members import gsi_difference
 from billio_pipeline.verify.reconcile import Verdict
@@ -65,10 +65,10 @@ class Migration:
 
     def load(self, stage: ItemStage, policy: Policy = "insert") -> dict[str, Loaded]:
         """Make the tables and load each; what the tables refuse joins the quarantine."""
-        done = {}
+        done, writing = {}, writing_client(self.settings)
         for table in self.system.tables:
             tables.create(self.client, table)
-            done[table.name] = load_table(self.client, stage, table, policy, max_wcu=None, progress=lambda items: None)
+            done[table.name] = load_table(writing, stage, table, policy, max_wcu=None, progress=lambda items: None)
         refused = [(entry, each) for loaded in done.values() for entry, each in loaded.refused]
         add_refused_items(stage, [RefusedItem(e.entity, e.file, each.item, each.refusal) for e, each in refused])
         return done

@@ -29,14 +29,6 @@ class Policy(StrEnum):
 
 
 SystemArgument = Annotated[str, typer.Argument(help="The system to migrate, for example billio.", metavar="SYSTEM")]
-ExportOption = Annotated[
-    str,
-    typer.Option(
-        "--export",
-        help="A table export or backup arrays: folder (its own or a parent's) or s3:// URI.",
-        metavar="DIR|URI",
-    ),
-]
 TargetOption = Annotated[
     str | None,
     typer.Option(
@@ -99,14 +91,14 @@ def migrate(
 
 def verify(
     system: SystemArgument,
-    export: ExportOption,
+    export: SourceOption = "",
     target: TargetOption = None,
     report: ReportOption = None,
     allow_quarantine: AllowOption = False,
     parity_table: ParityOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Prove a target against an export without loading: the export is decoded anew, every row read back and compared.
+    """Prove a target against its source without loading: the source is read anew, all of the target compared with it.
 
     Exit code 0: they hold the same items; 1: a check failed or items were quarantined; 2: bad input or configuration.
     """

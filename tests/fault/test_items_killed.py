@@ -32,10 +32,10 @@ from pathlib import Path
 from billio_pipeline.migrate.load_items import load_table
 from billio_pipeline.migrate.stage import stage_at
 from billio_pipeline.settings import Settings
-from billio_pipeline.stores.dynamodb import dynamodb_client
+from billio_pipeline.stores.dynamodb import writing_client
 
 system = pickle.loads(Path(sys.argv[1]).read_bytes())
-stage, client = stage_at(Path(sys.argv[2]), system), dynamodb_client(Settings.from_env())
+stage, client = stage_at(Path(sys.argv[2]), system), writing_client(Settings.from_env())
 tell = lambda items: None
 done = [load_table(client, stage, table, "insert", max_wcu=None, progress=tell) for table in system.tables]
 print(sum(each.items for each in done), sum(each.present for each in done), sum(each.conflicts for each in done))

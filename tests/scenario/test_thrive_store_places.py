@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from thrive_places import ADA, at, bucket, in_objects, in_table
 
+from assets.thrivecalc.places import Places
 from assets.thrivecalc.store import UserData, open_store
 from assets.thrivecalc.store.dynamodb import TableRecords
-from assets.thrivecalc.places import Places
 from billio_pipeline.errors import InputError
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.objects import s3

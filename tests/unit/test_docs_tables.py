@@ -20,7 +20,8 @@ PAGES = sorted([*DOCS.glob("*.md"), CHECKOUT / "README.md"])
 NAMES = {
     "manifest_complete", "reversible", "quarantine_empty", "complete", "count", "rows_equal", "references_valid",
     "rules_hold", "parity", "schema_matches", "series_follow_last_season", "category_derivable", "shelves_known",
-    "fast_share", "keys", "gsi_members", "archived", "exported", "orphans", "ttl_plausible", "item_sizes", "hottest_key",
+    "fast_share", "keys", "gsi_members", "archived", "exported", "orphans", "ttl_plausible", "item_sizes",
+    "hottest_key",
 }  # fmt: skip
 
 
