@@ -13,7 +13,7 @@ _HEAD = """# Proof: what was done to it, and what came of it
 Made by `make prove`, not by hand. Real processes, a real PostgreSQL with fsync on, seeded; each target judged by our
 own verify **and** by a count that shares no code with it (`tests/proof/independent.py`: gzip, json, SQL). Times differ
 from machine to machine, and where a process is killed *at any time* so does the moment; all else is the seed's.
-A small part of every row runs in every `.ci/run`.
+A small part of every row runs in every `make test`.
 
 Commit `{commit}`, seed {seed}, {minutes:.0f} minutes in all, {machine}.
 
