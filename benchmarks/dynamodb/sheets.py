@@ -121,10 +121,11 @@ def profile(results: Results) -> list[str]:
         f"{of(seams.SERIALISE, seams.PARSE, seams.REST)} are the rest of botocore's calls; {of(seams.SEND)} is HTTP.",
         f"Through botocore's own serialiser it is {number(was)} CPU-s, {before[seams.SERIALISE] / was:.0%} of them "
         "spent in it: hence `stores/dynamodb/body.py`, which makes the body and leaves signing and sending as they "
-        "are. Signing is too little to be worth a path of our own.".replace("%", " %"),
+        "are. A raw signed path would save less than the ".replace("%", " %")
+        + f"{of(seams.SIGN, seams.SERIALISE, seams.PARSE, seams.REST)} that botocore still takes, and isn't there.",
         f"The process keeps {busy or 0:.2f} cores busy: it has one interpreter lock. Requests in flight hide waiting, "
         f"not work: where an answer takes {WHILE_MS:.0f} ms, {one or 0:,.0f} items/s with 1, {many or 0:,.0f} with "
-        f"16, {most or 0:,.0f} with 64. More than that takes more processes, one per table.",
+        f"16, {most or 0:,.0f} with 64.",
     ]
 
 

@@ -53,7 +53,7 @@ def _row(
 ) -> dict[str, Any]:
     """A row of the quarantine: of the staged row whose column `by` holds `value`."""
     path = stage.path / "rows" / entity / f"{stage.files().index(file):06d}.parquet"
-    table = pq.read_table(path, columns=[by, "_line", "_source", key])
+    table = pq.read_table(path, columns=list(dict.fromkeys((by, "_line", "_source", key))))
     found = table.filter(pc.equal(table[by], pa.scalar(value, table.schema.field(by).type))).slice(0, 1).to_pylist()[0]
     return {
         "reason": refusal.reason.value,

@@ -95,7 +95,7 @@ def test_a_load_killed_at_a_random_write_and_resumed_holds_what_was_staged(
         said, _ = killer.process.communicate(timeout=120)
         return killer.process.returncode, said
 
-    with flaky(ministack, Faults(unprocessed=0.1), seed=seed, before=killer) as endpoint:
+    with flaky(ministack, Faults(), seed=seed, before=killer) as endpoint:
         code, said = load(random.Random(seed).randint(1, items // 25))
         assert (code, said) == (-signal.SIGKILL, "")
         code, said = load(1 << 40)

@@ -138,5 +138,5 @@ def test_subclasses_are_written_as_what_they_are():
         HIGH = 3
 
     item = encode_item({"a": Name("x"), "b": Count(3), Colour("red"): Colour("red"), "l": [Level.HIGH]})
-    assert orjson.dumps(item) == b'{"a":{"S":"x"},"b":{"N":"3"},"red":{"S":"red"},"l":{"L":[{"N":"3"}]}}'
+    assert line(item) == b'{"Item":{"a":{"S":"x"},"b":{"N":"3"},"l":{"L":[{"N":"3"}]},"red":{"S":"red"}}}'
     assert orjson.dumps(encode({Name("x"): {Name("y"): 1}})) == b'{"M":{"x":{"M":{"y":{"N":"1"}}}}}'

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psycopg
 import pyarrow.parquet as pq
 import pytest
@@ -22,8 +23,10 @@ from assets.thrivecalc import generator as records
 from assets.thrivecalc.model import SYSTEM as THRIVE
 from assets.thrivecalc.source import RecordSource
 from billio_pipeline.errors import ConfigurationError
+from billio_pipeline.migrate.refused import RefusedItem, add_refused_items
 from billio_pipeline.migrate.sql_source import SqlSource
 from billio_pipeline.model.canonical import parse_jsonb
+from billio_pipeline.model.refusal import Reason, Refusal
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.dynamodb import tables
 from billio_pipeline.stores.objects import open_store
@@ -110,6 +113,25 @@ def test_exactly_the_planted_records_are_quarantined_with_their_own_bytes(
     (done,) = thrive.load(stage).values()
     assert done.items == written - len(planted) == counted(stage, "accepted")
     assert thrive.failed(stage, ALL) == set()
+
+
+def test_what_the_table_itself_refuses_joins_the_quarantine_once(filled: Migration) -> None:
+    stage = filled.stage()
+    name, accepted = "subscription_plans/000000.parquet", stage.summary["counts"]["SubscriptionPlan"]["accepted"]
+    ((_, rows),) = stage.batches("SubscriptionPlan", also=("_item",))
+    refusal = Refusal(Reason.TARGET_REFUSED, "ValidationException: not today")
+    add_refused_items(stage, [RefusedItem("SubscriptionPlan", name, orjson.loads(rows["_item"][1].as_py()), refusal)])
+    (refused,) = quarantined(stage)
+    assert (refused["reason"], refused["file"], refused["line"]) == ("target_refused", name, 2)
+    assert parse_jsonb(refused["original"])["id"] == rows["id"][1].as_py()
+    assert refused["key"] == f"PLAN#{rows['name'][1].as_py()} / METADATA"
+    counts = stage.summary["counts"]["SubscriptionPlan"]
+    assert (counts["accepted"], counts["quarantined"]) == (accepted - 1, 1)
+    filled.load(stage)
+    assert filled.failed(stage) == set()
+    plans = filled.system.by_name["SubscriptionPlan"].items
+    assert plans is not None
+    assert filled.client.scan(TableName=plans.name)["Count"] == accepted - 1
 
 
 def test_a_source_of_no_rows_makes_empty_tables(algoitny: Migration, postgres_database: str) -> None:

@@ -41,12 +41,12 @@ def objects() -> list[tuple[str, bytes]]:
 def test_every_record_becomes_the_designs_item_and_the_same_object_again(key: str, body: bytes) -> None:
     designed = [json.loads(line)["Item"] for line in (FIXTURES / "thrive.ddb-export.jsonl").read_text().splitlines()]
     row = record_row(key, body)
-    assert not isinstance(row, Refusal)
+    assert isinstance(row, dict)
     item = RECORDS.to_item(RECORD, row)
-    assert not isinstance(item, Refusal)
+    assert isinstance(item, dict)
     assert item in designed
     assert len(designed) == len(objects())
-    assert row == RECORDS.to_row(RECORD, item)
+    assert RECORDS.to_row(RECORD, item) == dict(row)
     assert rows_again(RECORDS, RECORD)(row, canonical_item(item))
     back, written = record_bytes(row)
     assert (back, json.loads(written)) == (key, json.loads(body))

@@ -21,6 +21,7 @@ Wire = dict[str, Any]
 # Shared, as wire values are never changed in place.
 _NULL: Wire = {"NULL": True}
 _BOOL: tuple[Wire, Wire] = ({"BOOL": False}, {"BOOL": True})
+_SMALL: dict[int, Wire] = {number: {"N": str(number)} for number in range(256)}
 
 
 def encode_item(values: Mapping[str, Any]) -> dict[str, Wire]:
@@ -60,25 +61,31 @@ def _other(value: Any) -> Wire:
 
 
 def _attributes(values: Mapping[Any, Any]) -> dict[str, Wire]:
-    """Attributes or a map's values. A plain loop, nearly all there is written in it: calls are what encoding costs."""
-    found: dict[str, Wire] = {}
+    """Attributes or a map's values, nearly all there is in one plain loop: calls are what encoding costs."""
+    found: dict[str, Wire] = dict(values)  # quicker overwritten than grown
     for name, value in values.items():
         if type(name) is not str:
+            del found[name]
             name = _name(name)
         kind = type(value)
         if kind is str:
             found[name] = {"S": value}
-        elif kind is int and len(text := repr(value)) <= MAX_DIGITS:
-            found[name] = {"N": text}
+        elif kind is int:
+            found[name] = _SMALL.get(value) or _int(value)
         elif kind is dict:
             found[name] = {"M": _attributes(value) if value else {}}
         elif kind is bool:
             found[name] = _BOOL[value]
         elif kind is list:
-            found[name] = _list(value)
+            found[name] = _list(value) if value else {"L": []}
         else:
             found[name] = _WRITERS.get(kind, _other)(value)
     return found
+
+
+def _int(value: int) -> Wire:
+    text = int.__repr__(value)
+    return {"N": text if len(text) <= MAX_DIGITS else _number(Decimal(value))}
 
 
 def _name(name: Any) -> str:
@@ -125,9 +132,9 @@ def _set(value: Set[Any]) -> Wire:
 
 
 _WRITERS: dict[type, Callable[[Any], Wire]] = {
-    # By str itself: what a subclass calls its text need not be its value.
+    # By str and int themselves: what a subclass calls its text need not be its value.
     str: lambda value: {"S": str.__str__(value)},
-    int: lambda value: {"N": _number(Decimal(value))},
+    int: _int,
     Decimal: lambda value: {"N": _number(value)},
     bool: _BOOL.__getitem__,
     type(None): lambda _: _NULL,
