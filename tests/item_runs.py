@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from algoitny_places import own_tables
 
-from assets.factory.items_checks import _asked
+from assets.factory.items_checks import asked
 from assets.factory.items_verdict import judge_items, staged_paths
 from billio_pipeline.migrate import copied as copies
 from billio_pipeline.migrate.copied import Copied, RowSource
@@ -81,15 +81,15 @@ class Migration:
         verdict, surveyed = self.judge(stage), stage.path / "verdict" / "survey.parquet"
         survey(self.system.tables, staged_paths(stage), surveyed)
         resource = OneClient(endpoint=self.settings.dynamodb_endpoint)
-        asked = [_asked(stage, table, verdict, surveyed, resource) for table in self.system.tables]
-        return {name for each in asked for name, ask in each.items() if name in names and not ask()[0]}
+        checks = [asked(stage, table, verdict, surveyed, resource) for table in self.system.tables]
+        return {name for each in checks for name, ask in each.items() if name in names and not ask()[0]}
 
 
 def outcome(stage: ItemStage, table: DynamoTable, check: str) -> bool:
     """Whether a check passes that reads the stage alone."""
     surveyed = stage.path / "survey.parquet"
     survey([table], staged_paths(stage), surveyed)
-    passed, _ = _asked(stage, table, Verdict(), surveyed, DynamoDBResource())[check]()
+    passed, _ = asked(stage, table, Verdict(), surveyed, DynamoDBResource())[check]()
     return passed
 
 

@@ -84,7 +84,7 @@ def _loaded(system: RowSystem) -> dg.AssetChecksDefinition:
             survey(system.tables, staged_paths(stage), surveyed)
         selected = context.selected_asset_check_keys
         for table in system.tables:
-            for name, ask in _asked(stage, table, verdict, surveyed, dynamodb).items():
+            for name, ask in asked(stage, table, verdict, surveyed, dynamodb).items():
                 if dg.AssetCheckKey(keys[table.name], name) not in selected:
                     continue
                 started = time.perf_counter()
@@ -102,9 +102,10 @@ def _loaded(system: RowSystem) -> dg.AssetChecksDefinition:
     return loaded_checks
 
 
-def _asked(
+def asked(
     stage: ItemStage, table: DynamoTable, verdict: Verdict, surveyed: Path, dynamodb: DynamoDBResource
 ) -> dict[str, Callable[[], Outcome]]:
+    """The checks of one loaded table, by name."""
     return {
         "count": lambda: _count(stage, table, verdict),
         "keys": lambda: _keys(stage, table, verdict),

@@ -21,15 +21,14 @@ from billio_pipeline.stores.objects import ObjectStore, open_store
 from billio_pipeline.stores.objects.records import copy_records
 from resources.migration import MigrationResource
 
-_AT_ONCE = 500  # objects in memory
-
 
 def read_records(copied: Path, file: SourceFile, _: Entity) -> Iterator[SourceRow]:
     """The objects of one file of the copy, in its order; the original is the object's bytes."""
     line = 0
     with pq.ParquetFile(copied / file.name) as parquet:
-        for batch in parquet.iter_batches(_AT_ONCE, columns=["key", "body"]):
-            for key, body in zip(batch["key"].to_pylist(), batch["body"].to_pylist(), strict=True):
+        for group in range(parquet.num_row_groups):  # each of some MiB, however large its objects are
+            objects = parquet.read_row_group(group, columns=["key", "body"])
+            for key, body in zip(objects["key"].to_pylist(), objects["body"].to_pylist(), strict=True):
                 line += 1
                 yield SourceRow(line, record_row(key, body), body)
 

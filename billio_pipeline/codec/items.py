@@ -48,7 +48,7 @@ class ItemCodec:
         rest = parse_jsonb(row[entity.rest.column] or "{}") if entity.has_rest else {}
         item: Item = {name: plain_wire(value) for name, value in rest.items()}
         for name in item:
-            if name in self._placed[entity.name]:
+            if name in self._placed[entity.name] or _expires(entity, name, item[name]):
                 return Refusal(Reason.DUPLICATE_ATTRIBUTE, f"{name} stands among the rest, but has a place of its own")
         for each in entity.fields:
             if each.column is None:
@@ -103,6 +103,11 @@ class ItemCodec:
                 return Refusal(Reason.REFERENCE_MISSING, f"{lookup.by} {row[lookup.by]} is no row of {table}")
             found[lookup.name] = {f.attribute: f.type.write(values[f.attribute]) for f in fields}
         return found
+
+
+def _expires(entity: Entity, name: str, wire: Mapping[str, Any]) -> bool:
+    """Whether DynamoDB would take this for the time after which it may delete the item."""
+    return entity.items is not None and name == entity.items.ttl and "N" in wire
 
 
 def lookup_column(name: str, field: Field) -> str:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from billio_pipeline.codec.items import ItemCodec
 from billio_pipeline.migrate.copied import Copied, Progress, Read, SourceFile
-from billio_pipeline.migrate.groups import RowGroups
+from billio_pipeline.migrate.groups import MAX_BYTES, RowGroups
 from billio_pipeline.migrate.stage import REFUSED, ItemStage
 from billio_pipeline.model.canonical import canonical_item, content_hash
 from billio_pipeline.model.entity import Entity, RowSystem
@@ -74,12 +74,14 @@ def itemise_file(
     schema = pa.schema([*[(c.name, c.type.arrow) for c in entity.columns], *STAGED])
     refused = pq.ParquetWriter(path / "refused" / f"{index:06d}.parquet", REFUSED, compression="zstd")
     pending: list[dict[str, Any]] = []
+    held = 0
     try:
         for staged in _staged(codec, entity, read(copied, file, entity), done, index, as_of // 1_000_000):
             pending.append(staged)
-            if len(pending) >= _AT_ONCE:
+            held += len(staged["_item"])
+            if len(pending) >= _AT_ONCE or held >= MAX_BYTES:
                 groups.add(pa.Table.from_pylist(pending, schema))
-                pending = []
+                pending, held = [], 0
         groups.add(pa.Table.from_pylist(pending, schema))
     finally:
         groups.close()
@@ -107,7 +109,8 @@ def _staged(
         if isinstance(found, Refusal):
             done.refused += 1
             told = None if isinstance(key, Refusal) else key
-            done.refusals.append(_refusal(index, source.line, entity.name, told, found, source.original))
+            row_key = None if isinstance(source.row, Refusal) else str(source.row[entity.table.key])
+            done.refusals.append(_refusal(index, source.line, entity.name, told, row_key, found, source.original))
             continue
         ttl = expiry(entity, item)
         if entity.expires and ttl is not None and ttl <= now:
@@ -135,9 +138,11 @@ def expiry(entity: Entity, item: Mapping[str, Any]) -> int | None:
     return int(text) if text and _SECONDS(text) else None
 
 
-def _refusal(index: int, line: int, entity: str, key: Any, why: Refusal, original: bytes) -> dict[str, Any]:
+def _refusal(
+    index: int, line: int, entity: str, key: str | None, row_key: str | None, why: Refusal, original: bytes
+) -> dict[str, Any]:
     return {
-        "file": index, "line": line, "entity": entity, "key": _utf8(key), "source_key": _utf8(key),
+        "file": index, "line": line, "entity": entity, "key": _utf8(key), "source_key": _utf8(row_key),
         "reason": why.reason.value, "message": _utf8(why.message), "original": original,
     }  # fmt: skip
 

@@ -28,8 +28,8 @@ def joined_rows(copied: Path, file: SourceFile, entity: Entity) -> Iterator[Sour
     documents = [column.name for column in entity.columns if isinstance(column.type, Json)]
     line = 0
     with pq.ParquetFile(copied / file.name) as parquet, closing(_looked(copied, file, entity)) as looked:
-        for batch in parquet.iter_batches(_AT_ONCE, columns=columns):
-            for row in _rows(batch):
+        for group in range(parquet.num_row_groups):  # each of a few MiB, however large its rows are
+            for row in _rows(parquet.read_row_group(group, columns=columns).combine_chunks()):
                 line += 1
                 row |= next(looked, {})
                 original = jsonb_text({column: row[column] for column in columns}).encode(errors="surrogatepass")
@@ -72,11 +72,11 @@ def _respelt(row: dict[str, Any], documents: list[str]) -> Refusal | None:
     return None
 
 
-def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+def _rows(batch: pa.RecordBatch | pa.Table) -> Iterator[dict[str, Any]]:
     lists = [_values(column) for column in batch.columns]
     for values in zip(*lists, strict=True):
         yield dict(zip(batch.schema.names, values, strict=True))
 
 
-def _values(column: pa.Array) -> list[Any]:
+def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
     return (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist()

@@ -10,13 +10,17 @@ from billio_pipeline.duck import connect
 from billio_pipeline.migrate.itemise import FileItems
 from billio_pipeline.migrate.settle import DROPPED
 from billio_pipeline.migrate.stage import QUARANTINE, ItemStage
+from billio_pipeline.model.entity import Entity
 from billio_pipeline.model.refusal import Reason
+from billio_pipeline.model.words import Lookup
+from billio_pipeline.verify.sides import name
 
 
 def settle_items(stage: ItemStage, files: list[FileItems], names: list[str]) -> dict[str, dict[str, int]]:
     """Write the stage's dropped.parquet and quarantine.parquet; `names` are the copy's files by index.
 
-    Identical items under one key are one, the others excluded; differing ones are all refused. Returns per entity the
+    Identical items under one key are one, the others excluded; differing ones are all refused, and so is what looks up
+    a row that was. Returns per entity the
     counts known before any target is read.
     """
     database = stage.path / "settle.duckdb"
@@ -24,7 +28,9 @@ def settle_items(stage: ItemStage, files: list[FileItems], names: list[str]) -> 
         db.execute(f"CREATE TABLE dropped ({DROPPED})")
         staged = [str(path) for entity in stage.system.entities for path in stage.rows(entity.name)]
         if staged:
-            _conflicts(db, stage, staged)
+            _conflicts(db, stage)
+            while sum([_unreferenced(db, stage, entity, lookup) for entity, lookup in _lookups(stage)]):
+                pass  # what is refused now may be what another row refers to
         db.sql("SELECT * FROM dropped ORDER BY file, line").write_parquet(str(stage.dropped), compression="zstd")
         _quarantine(db, stage, staged, names)
         dropped = db.sql("SELECT entity, outcome, count(*) FROM dropped GROUP BY ALL").fetchall()
@@ -44,13 +50,17 @@ def settle_items(stage: ItemStage, files: list[FileItems], names: list[str]) -> 
     return counts
 
 
-def _conflicts(db: duckdb.DuckDBPyConnection, stage: ItemStage, staged: list[str]) -> None:
-    """Fill `dropped` with what shares its key with another item, or with a row that was refused."""
-    db.execute("CREATE TABLE live (entity VARCHAR, place VARCHAR, key VARCHAR, hash BLOB, file INTEGER, line BIGINT)")
+def _conflicts(db: duckdb.DuckDBPyConnection, stage: ItemStage) -> None:
+    """Fill `dropped` with what shares its key with another item. `source` is the source's own key of a row."""
+    db.execute(
+        "CREATE TABLE live (entity VARCHAR, source VARCHAR, place VARCHAR, key VARCHAR, hash BLOB, file INTEGER, "
+        "line BIGINT)"
+    )
     for entity in stage.system.entities:
         if paths := [str(path) for path in stage.rows(entity.name)]:
+            row = name(entity.table.key)
             db.execute(
-                "INSERT INTO live SELECT $1, _table, _key, _hash, _file, _line FROM read_parquet($2)",
+                f"INSERT INTO live SELECT $1, {row}::VARCHAR, _table, _key, _hash, _file, _line FROM read_parquet($2)",  # noqa: S608
                 [entity.name, paths],
             )
     db.execute(
@@ -71,6 +81,34 @@ def _conflicts(db: duckdb.DuckDBPyConnection, stage: ItemStage, staged: list[str
         FROM live JOIN twice USING (place, key) WHERE versions = 1 AND (file, line) > first
         """  # noqa: S608  a constant of ours
     )
+
+
+def _lookups(stage: ItemStage) -> list[tuple[Entity, Lookup]]:
+    return [(entity, lookup) for entity in stage.system.entities for lookup in entity.lookups]
+
+
+def _unreferenced(db: duckdb.DuckDBPyConnection, stage: ItemStage, entity: Entity, lookup: Lookup) -> int:
+    """Add to `dropped` the rows that refer to a refused one: their items would name what isn't there. How many."""
+    paths = [str(path) for path in stage.rows(entity.name)]
+    if not paths:
+        return 0
+    refused = [str(path) for path in stage.refused()]
+    found = db.execute(
+        f"""
+        INSERT INTO dropped
+        WITH gone AS (
+            SELECT source_key AS source FROM read_parquet($3) WHERE entity = $2
+            UNION SELECT source FROM live JOIN dropped USING (entity, file, line)
+            WHERE entity = $2 AND outcome = 'quarantined'
+        )
+        SELECT $1, r._key, r._file, r._line, 'quarantined', '{Reason.REFERENCE_REFUSED}',
+               '{lookup.by} ' || r.{name(lookup.by)} || ' was refused'
+        FROM read_parquet($4) r JOIN gone ON gone.source = r.{name(lookup.by)}::VARCHAR
+        ANTI JOIN dropped d ON d.file = r._file AND d.line = r._line
+        """,  # noqa: S608  names from the declaration
+        [entity.name, lookup.entity.name, refused, paths],
+    ).fetchall()
+    return int(found[0][0])
 
 
 def _quarantine(db: duckdb.DuckDBPyConnection, stage: ItemStage, staged: list[str], names: list[str]) -> None:

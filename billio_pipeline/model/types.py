@@ -172,6 +172,11 @@ class Integer(LogicalType):
             return Refusal(Reason.OUT_OF_RANGE, f"{text} is outside {self.low} to {self.high}")
         return int(number)
 
+    def refuses(self, value: Value) -> Refusal | None:
+        if self.low <= int(value) <= self.high:
+            return None
+        return Refusal(Reason.OUT_OF_RANGE, f"{value} is outside {self.low} to {self.high}")
+
     def write(self, value: Value) -> dict[str, object]:
         return {"N": str(value)}
 
