@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 from item_rows import fixture, staged_rows
 
 from assets.algoitny.model import PLAN, PROBLEM, SYSTEM, TEST_CASE, USAGE, USER
-from assets.algoitny.source import json_text
 from billio_pipeline.migrate.stage import ItemStage
 
 
@@ -19,7 +18,7 @@ def refused(stage: ItemStage) -> set[tuple[str, str]]:
 
 
 def test_what_refers_to_a_row_no_table_holds_is_refused_with_it(settings: Any) -> None:
-    problem = fixture(PROBLEM, 1, metadata=json_text({"n": Decimal("1" * 39)}))
+    problem = fixture(PROBLEM, 1, metadata={"n": Decimal("1" * 39)})
     rows = {
         "Problem": [problem, fixture(PROBLEM, 2)],
         "TestCase": [fixture(TEST_CASE, 11)],
