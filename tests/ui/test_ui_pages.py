@@ -141,7 +141,7 @@ def test_the_graph_shows_every_asset(chromium, ui, tmp_path):
     names = [entity.name for entity in SYSTEM.entities]
     stages = [f"billio/{stage}/{name}" for stage in ("rows", "loaded") for name in names]
     assert set(found) >= {"billio/export", "billio/quarantine", "billio/schema", "billio/items", *stages}
-    assert all(node["assetMaterializations"] for node in found.values())
+    assert all(node["assetMaterializations"] for key, node in found.items() if key.startswith("billio/"))
 
     dom, picture = look(chromium, f"{ui}{LINEAGE}", tmp_path, "lineage", LINEAGE_SIZE)
     for name in ("export", "quarantine", "schema", "items", *names):
