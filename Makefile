@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-algoitny demo-thrivecalc test dev check bench prove lock
+.PHONY: help setup demo demo-algoitny demo-thrivecalc test dev check bench bench-dynamodb prove lock
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,9 @@ prove: $(READY) ## The fault matrix, at most an hour: docs/proof.md, docs/proof.
 
 bench: $(READY) ## Speed beside limits and peers: docs/performance.md (SIZE=… ROUNDS=… ONLY="…" AGAIN=1)
 	@$(BIN)/python -m benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY)) $(if $(AGAIN),--again)
+
+bench-dynamodb: $(READY) ## Speed into DynamoDB beside boto3 and awswrangler: docs/performance-dynamodb.md (ITEMS=… ROUNDS=…)
+	@$(BIN)/python -m benchmarks.dynamodb $(if $(ITEMS),--items $(ITEMS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	@bash scripts/lock

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     publishable = asked.items >= ITEMS and report.publishable(kept)
     out = asked.out or (CHECKOUT / "docs" if publishable else folder)
     out.mkdir(parents=True, exist_ok=True)
-    (out / report.PAGE).write_text(report.page(kept))
+    (out / report.PAGE).write_text(report.page(kept, asked.items))
     print(f"written: {out / report.PAGE}")
     if failed := [name for name, runs in kept.runs.items() if any(run.error for run in runs)]:
         raise SystemExit(f"failed: {', '.join(failed)}")

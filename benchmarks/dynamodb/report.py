@@ -33,13 +33,14 @@ def terminal(results: Results) -> str:
     return "\n\n".join([*blocks, "\n".join(sheets.profile(results))])
 
 
-def page(results: Results) -> str:
+def page(results: Results, asked: int) -> str:
+    """The page of a bench that was asked for so many items. What was not run is said in its place."""
     template = (Path(__file__).parent / "page.md.j2").read_text()
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
     known: dict[str, Any] = results.machine
     found = results.fact("encode", "different")
     return environment.from_string(template).render(
-        command=f"`python -m benchmarks.dynamodb --items {results.items} --rounds {results.rounds}`",
+        command=f"`python -m benchmarks.dynamodb --items {asked} --rounds {results.rounds}`",
         items=f"{results.items:,}", small=f"{results.small:,}", bytes=megabytes(results.bytes), rounds=results.rounds,
         began=results.began, commit=results.commit, passes=PASSES,
         machine=(

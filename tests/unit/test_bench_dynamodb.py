@@ -81,7 +81,7 @@ def test_the_page_says_what_was_found_and_why_a_peer_was_not_run() -> None:
     kept = full()
     kept.missing = {line.name: "its installation failed: no such package" for line in LINES if line.venv}
     assert report.publishable(kept)
-    page = report.page(kept)
+    page = report.page(kept, 1_000)
     for line in LINES:
         if line.loads:
             assert re.search(rf"^\| {re.escape(line.label)} \|", page, re.M)
