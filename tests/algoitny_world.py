@@ -11,10 +11,11 @@ import servers
 from psycopg.rows import dict_row
 
 from assets.algoitny.generator import AS_OF, generate
-from assets.algoitny.parity import ParityCase, parity
+from assets.algoitny.parity import parity
 from assets.algoitny.queries import Queries
 from assets.algoitny.repository import Repository, Tables
 from assets.algoitny.source import load_source
+from assets.factory.parity import ParityCase
 from benchmarks.algoitny_patterns import load, made_tables
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.dynamodb import dynamodb_client

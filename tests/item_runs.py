@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from algoitny_places import own_tables
 
-from assets.factory.items_checks import asked
+from assets.factory.items_questions import asked
 from assets.factory.items_verdict import judge_items, staged_paths
 from billio_pipeline.migrate import copied as copies
 from billio_pipeline.migrate.copied import Copied, RowSource

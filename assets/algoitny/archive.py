@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from assets.algoitny.archived import archive_location
 from assets.algoitny.model import SYSTEM, USAGE
 from assets.factory.assets import OWNERS
 from assets.factory.checks import check_spec
@@ -29,8 +30,8 @@ _SOURCE, _USAGE = (dg.AssetKey([SYSTEM.name, "archive", part]) for part in ("sou
 
 
 def archive_of(settings: Settings) -> ObjectStore:
-    """Where the archive is: the folder or s3:// URI that is configured, else below our home."""
-    location = settings.algoitny_archive or str(settings.home / "archive" / SYSTEM.name)
+    """The archive, to write to: a folder that isn't there is made."""
+    location = archive_location(settings)
     if "://" not in location:
         Path(location).mkdir(parents=True, exist_ok=True)
     return open_store(location, settings)

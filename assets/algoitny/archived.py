@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.algoitny.model import USAGE
+from assets.algoitny.model import SYSTEM, USAGE
 from assets.algoitny.source import TABLES
 from billio_pipeline.errors import InputError
 from billio_pipeline.settings import Settings
@@ -38,9 +38,14 @@ class Archived:
         return [self.folder / name for name in self.snapshot[table].files]
 
 
+def archive_location(settings: Settings) -> str:
+    """Where the archive is: the folder or s3:// URI that is configured, else below our home."""
+    return settings.algoitny_archive or str(settings.home / "archive" / SYSTEM.name)
+
+
 def archive_at(settings: Settings) -> ObjectStore:
-    """Where the archive is, as configured; it may be that nothing was archived yet."""
-    return open_store(settings.algoitny_archive or settings.home / "archive" / "algoitny", settings)
+    """The archive, to read from; it may be that nothing was archived yet."""
+    return open_store(archive_location(settings), settings)
 
 
 def newest_snapshot(store: ObjectStore) -> str | None:

@@ -13,9 +13,9 @@ from assets.algoitny.model import SYSTEM, USAGE
 from assets.algoitny.parity import parity
 from assets.algoitny.repository import Repository, seed_counters, source_counts
 from assets.factory.assets import OWNERS
-from assets.factory.checks import check_spec
+from assets.factory.checks import check_spec, parity_outcome
 from assets.factory.items import table_key
-from assets.factory.run import explained, markdown, staged_items
+from assets.factory.run import explained, staged_items
 from billio_pipeline.duck import connect
 from billio_pipeline.errors import ConfigurationError
 from billio_pipeline.migrate import copied as copies
@@ -26,7 +26,6 @@ from billio_pipeline.settings import Settings
 from resources.dynamodb import DynamoDBResource
 
 SAMPLES = 5  # of each pattern's arguments
-SHOWN = 20
 _AT_ONCE = 10_000
 _KEY = dg.AssetKey([SYSTEM.name, "counters"])
 
@@ -78,18 +77,8 @@ def counters_checks(
         repository = Repository(dynamodb.client(), clock=lambda: as_of)
         with closing(_connected(settings)) as connection:
             cases = parity(repository, connection, samples=SAMPLES, dropped=_dropped(stage))
-    wrong = [case for case in cases if not case.equal]
-    rows = [[case.pattern, case.arguments, case.note, case.expected, case.found] for case in wrong[:SHOWN]]
-    yield dg.AssetCheckResult(
-        asset_key=_KEY,
-        check_name="parity",
-        passed=not wrong,
-        metadata={
-            "questions": len(cases),
-            "different": len(wrong),
-            "answers": markdown(["pattern", "arguments", "note", "source", "target"], rows),
-        },
-    )
+    passed, told = parity_outcome(cases)
+    yield dg.AssetCheckResult(asset_key=_KEY, check_name="parity", passed=passed, metadata=told)
 
 
 def _connected(settings: Settings) -> psycopg.Connection[Any]:

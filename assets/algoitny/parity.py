@@ -23,24 +23,13 @@ from assets.algoitny.repository.moments import day_bounds, day_of
 from assets.algoitny.repository.paging import MOST_PER_PAGE, Page, place, write_cursor
 from assets.algoitny.repository.partitions import partitions
 from assets.algoitny.repository.usage import LIMIT_OF
+from assets.factory.parity import ParityCase
 from billio_pipeline.model.canonical import jsonb_text
 from billio_pipeline.model.entity import Entity
 
 _PAGE = 7  # small, so that a window spans several pages and their cursors
 _WINDOW = 25  # rows compared from a place on
 _NOBODY = -1  # an id no row has
-
-
-@dataclass(frozen=True)
-class ParityCase:
-    """One question and both answers. `equal` is the verdict; `note` says where they differ."""
-
-    pattern: str
-    arguments: dict[str, Any]
-    expected: Any
-    found: Any
-    equal: bool
-    note: str = ""
 
 
 def parity(

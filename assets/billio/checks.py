@@ -8,7 +8,7 @@ from assets.billio.model import SHELVES, SYSTEM
 from assets.billio.oracle import LiveTable
 from assets.billio.parity import parity
 from assets.billio.store import Store
-from assets.factory.checks import Outcome, export_to_sql_checks
+from assets.factory.checks import SHOWN, Outcome, export_to_sql_checks, parity_outcome
 from assets.factory.run import markdown
 from billio_pipeline.migrate.stage import Stage
 from billio_pipeline.stores.sql.target import Target
@@ -16,7 +16,6 @@ from resources.dynamodb import DynamoDBResource
 from resources.migration import MigrationResource
 
 SAMPLES = 20
-SHOWN = 20
 
 # A series whose rating, shelf or date differ from those of its season of the highest number.
 _OUT_OF_STEP = """
@@ -49,19 +48,8 @@ def parity_holds(target: Target, stage: Stage, migration: MigrationResource, dyn
     staged = [str(path) for entity in SYSTEM.entities for path in stage.rows(entity.name)]
     if not staged:
         return True, {"questions": 0, "different": 0}
-    cases = parity(Store(target), staged, str(stage.dropped), samples=SAMPLES, live=live)
-    wrong = [case for case in cases if not case.equal]
-    patterns: dict[str, int] = {}
-    for case in cases:
-        patterns[case.pattern] = patterns.get(case.pattern, 0) + 1
-    rows = [[case.pattern, case.arguments, case.note, case.expected, case.found] for case in wrong[:SHOWN]]
-    return not wrong, {
-        "questions": len(cases),
-        "different": len(wrong),
-        "asked": migration.parity_table or "the export's items",
-        "patterns": patterns,
-        "examples": markdown(["pattern", "arguments", "note", "expected", "found"], rows),
-    }
+    passed, told = parity_outcome(parity(Store(target), staged, str(stage.dropped), samples=SAMPLES, live=live))
+    return passed, {**told, "asked": migration.parity_table or "the export's items"}
 
 
 def series_follow_last_season(target: Target, *_: object) -> Outcome:

@@ -22,6 +22,7 @@ from assets.billio.pages import Page
 from assets.billio.plain import Plain
 from assets.billio.staged import Row, Staged, Window, Within
 from assets.billio.store import WATCHING, Store
+from assets.factory.parity import ParityCase
 from billio_pipeline.stores.dynamodb.client_form import Item
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,18 +33,6 @@ _SPARE = 4  # times as many rows are drawn as there are samples, in place of tho
 _PAGE = 7  # small, so that a window spans several pages and their cursors
 _SORTS = (("MOVED_AT", "moved_at", "movedAt"), ("ADDED_AT", "added_at", "addedAt"))
 Groups = list[tuple[Any, frozenset[str]]]
-
-
-@dataclass(frozen=True)
-class ParityCase:
-    """One question and both answers. `equal` is the verdict; `note` says what was left out or found to differ."""
-
-    pattern: str
-    arguments: dict[str, Any]
-    expected: Any
-    found: Any
-    equal: bool
-    note: str = ""
 
 
 def parity(

@@ -1,11 +1,13 @@
 """The checks of a migration from an export to SQL, one definition per stage; each says what it proves and can't see."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
+from assets.factory.parity import ParityCase
 from assets.factory.run import explained, markdown, stage_of
 from assets.factory.verdict import judge, require_table
 from billio_pipeline import progress
@@ -24,6 +26,7 @@ from resources.sql import SqlTargetResource
 
 # Below this share of lines decoded by the fast path, a run takes long without need.
 FAST_SHARE = 0.9
+SHOWN = 20  # examples in a check's metadata
 
 Outcome = tuple[bool, dict[str, Any]]
 # A system's own checks of its finished table: name → what it finds, given the open target, the stage, the resources.
@@ -110,14 +113,7 @@ def _staged(
     system: System, stage: Stage, quarantine: dg.AssetKey, export: dg.AssetKey
 ) -> Iterator[dg.AssetCheckResult]:
     summary = stage.summary
-    refused = {name: counts["quarantined"] for name, counts in summary["counts"].items() if counts["quarantined"]}
-    yield dg.AssetCheckResult(
-        asset_key=quarantine,
-        check_name="quarantine_empty",
-        passed=not refused,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"quarantined": sum(refused.values()), **refused, "path": str(stage.quarantine)},
-    )
+    yield quarantine_empty(stage, quarantine)
     items = summary["export"]["items"]
     share = summary["fast"] / items if items else 1.0
     yield dg.AssetCheckResult(
@@ -272,3 +268,28 @@ def schema_matches(target: Target, stage: Stage, *_: object) -> Outcome:
         "drift": len(found),
         "differences": markdown(["kind", "table", "name", "expected", "found"], rows),
     }
+
+
+def parity_outcome(cases: Sequence[ParityCase]) -> Outcome:
+    """Whether all questions were answered alike, and what a check tells of them."""
+    wrong = [case for case in cases if not case.equal]
+    rows = [[case.pattern, case.arguments, case.note, case.expected, case.found] for case in wrong[:SHOWN]]
+    return not wrong, {
+        "questions": len(cases),
+        "different": len(wrong),
+        "patterns": dict(Counter(case.pattern for case in cases)),
+        "examples": markdown(["pattern", "arguments", "note", "expected", "found"], rows),
+    }
+
+
+def quarantine_empty(stage: Stage, quarantine: dg.AssetKey) -> dg.AssetCheckResult:
+    """The warning that something was refused."""
+    counts = stage.summary["counts"]
+    refused = {name: each["quarantined"] for name, each in counts.items() if each["quarantined"]}
+    return dg.AssetCheckResult(
+        asset_key=quarantine,
+        check_name="quarantine_empty",
+        passed=not refused,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"quarantined": sum(refused.values()), **refused, "path": str(stage.quarantine)},
+    )

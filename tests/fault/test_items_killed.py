@@ -25,6 +25,7 @@ from billio_pipeline.migrate.stage import ItemStage
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.dynamodb import ledger, tables
 
+RUNS = int(os.environ.get("KILLS", "10"))  # KILLS=100 is what was published
 USERS = 40  # some 1,200 rows, more than a thousand of which become items
 LOAD = """
 import pickle, sys
@@ -70,7 +71,7 @@ class Killer:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 11))
+@pytest.mark.parametrize("seed", range(1, RUNS + 1))
 def test_a_load_killed_at_a_random_write_and_resumed_holds_what_was_staged(
     made: tuple[Migration, ItemStage], ministack: str, seed: int, tmp_path: Path
 ) -> None:

@@ -13,10 +13,10 @@ from algoitny_world import World, row_of, world
 from psycopg.types.json import Jsonb
 
 from assets.algoitny.generator import AS_OF
-from assets.algoitny.parity import ParityCase
 from assets.algoitny.queries import Queries
 from assets.algoitny.repository import Repository
 from assets.algoitny.repository.moments import micros
+from assets.factory.parity import ParityCase
 from billio_pipeline.errors import InputError
 
 READING = {

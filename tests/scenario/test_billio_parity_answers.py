@@ -17,8 +17,9 @@ import pytest
 from assets.billio.generator import generate
 from assets.billio.model import SYSTEM, TABLE
 from assets.billio.oracle import LiveTable
-from assets.billio.parity import ParityCase, parity
+from assets.billio.parity import parity
 from assets.billio.store import Store
+from assets.factory.parity import ParityCase
 from billio_pipeline.codec.compile import Refused, compile
 from billio_pipeline.codec.wire import parse
 from billio_pipeline.settings import Settings
