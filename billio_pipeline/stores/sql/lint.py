@@ -57,11 +57,14 @@ def linter() -> str | None:
     return str(beside) if beside.exists() else shutil.which("dsql-lint")
 
 
-@cache
 def linter_version() -> str | None:
     """dsql-lint's own version, `0.2.22`; None when there is none to ask."""
-    if (program := linter()) is None:
-        return None
+    program = linter()
+    return None if program is None else _version(program)
+
+
+@cache
+def _version(program: str) -> str | None:
     said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=TIMEOUT, check=False).stdout
     return said.split()[-1] if said.split() else None
 
