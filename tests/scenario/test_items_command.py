@@ -22,6 +22,7 @@ from billio_pipeline.cli import app
 from billio_pipeline.settings import Settings
 from billio_pipeline.stores.dynamodb import dynamodb_client
 
+pytestmark = pytest.mark.slow  # several Dagster runs
 TREE = Path(__file__).parent.parent / "fixtures" / "thrive_s3"
 COUNTS = ("source", "loaded", "quarantined", "excluded", "missing", "extra", "different")
 
