@@ -1,4 +1,4 @@
-"""What keeps a PostgreSQL source from being copied whole is named, and leaves nothing behind; a lost connection doesn't."""
+"""What keeps a PostgreSQL source from being copied whole is named, and leaves nothing; a lost connection does not."""
 
 from __future__ import annotations
 
